@@ -1,0 +1,1 @@
+"""What Octoroute costs, measured side by side with its stack's floor and with LiteLLM (see README.md)."""

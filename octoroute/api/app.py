@@ -1,0 +1,129 @@
+"""The HTTP application: its paths, who may use them, and how errors are worded."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from msgspec import Struct
+from quart import Blueprint, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+from werkzeug.exceptions import RequestTimeout as BodyTimeout
+
+from octoroute import errors
+from octoroute.api.answers import json_response
+from octoroute.api.auth import Keys
+from octoroute.api.connection import Connection
+from octoroute.config.model import Config
+from octoroute.fleet.fleet import Fleet
+from octoroute.fleet.monitor import Monitor
+from octoroute.openai.errors import error_body
+from octoroute.relay.exchange import Exchange
+from octoroute.routing.router import Router
+from octoroute.supervision import Supervisor
+from octoroute.telemetry.events import Publish
+from octoroute.telemetry.logs import get_logger
+from octoroute.telemetry.metrics import Metrics
+
+log = get_logger("octoroute.api")
+OPEN_PATHS = frozenset({"/health", "/health/ready"})
+METRICS_PATH = "/metrics"
+LEGACY_CHAT_PATH = "/chat"
+
+
+class Service(Struct):
+    """What serves requests under one configuration. A reload replaces the first three together."""
+
+    config: Config
+    fleet: Fleet
+    router: Router
+    metrics: Metrics
+    monitor: Monitor
+    supervisor: Supervisor
+    draining: bool = False
+
+
+class App(QuartTrio):
+    """The quart application. `exchanges` are the requests under way."""
+
+    asgi_http_class = Connection
+
+    def __init__(self, service: Service, publish: Publish) -> None:
+        super().__init__("octoroute", static_folder=None)
+        self.service = service
+        self.publish = publish
+        self.exchanges: set[Exchange] = set()
+        self.keys = Keys(service.config.auth)
+        # The limits of an answer are ours (trap 5); those of a request are the configuration's.
+        self.config["RESPONSE_TIMEOUT"] = None
+        self.config["BODY_TIMEOUT"] = service.config.server.request_timeout_seconds
+        self.config["MAX_CONTENT_LENGTH"] = service.config.server.max_body_bytes
+        self.before_request(self._admit)
+        self.register_error_handler(Exception, self._on_error)
+        self._paths: frozenset[str] = frozenset()
+
+    def add_blueprints(self, *blueprints: Blueprint) -> None:
+        """Add all paths; their names are then known to the log."""
+        for blueprint in blueprints:
+            self.register_blueprint(blueprint)
+        self._paths = frozenset(rule.rule for rule in self.url_map.iter_rules() if not rule.arguments)
+
+    def known_path(self, path: str) -> str:
+        """A path of ours as it is; of any other, no more than that: a log is no place for what clients make up."""
+        if path in self._paths:
+            return path
+        return "/v1/models/…" if path.startswith("/v1/models/") else "(unknown)"
+
+    async def _admit(self) -> None:
+        """Before every handler: is the daemon stopping, does the client have a key."""
+        if self.service.draining:
+            raise errors.Draining(
+                "Octoroute is shutting down.", headers={"Connection": "close", "Retry-After": "5"}
+            )
+        open_path = request.path in OPEN_PATHS or (
+            request.path == METRICS_PATH and not self.service.config.auth.protect_metrics
+        )
+        if not open_path:
+            client = self.keys.check(request.headers)
+            if client is not None:
+                current_exchange().client = client
+
+    async def _on_error(self, error: Exception) -> Response:
+        answer = self._as_request_error(error)
+        # The code, not the message: that one may hold a model server's words, or the client's.
+        current_exchange().error = answer.code
+        return self.error_response(answer, request.path)
+
+    def _as_request_error(self, error: Exception) -> errors.RequestError:
+        limit = self.service.config.server.max_body_bytes
+        match error:
+            case errors.RequestError():
+                return error
+            case RequestEntityTooLarge():
+                return errors.BodyTooLarge(f"The request body exceeds {limit} bytes (server.max_body_bytes).")
+            case BodyTimeout():
+                return errors.RequestTimeout("The request's body did not arrive in time.")
+            case WrongMethod():
+                allowed = ", ".join(sorted(error.valid_methods or ()))
+                return errors.MethodNotAllowed(
+                    f"{request.method} is not allowed for {self.known_path(request.path)}; allowed: {allowed}.",
+                    headers={"Allow": allowed},
+                )
+            case HTTPException(code=404):
+                return errors.NotFound("There is no such path. Chat completions are at /v1/chat/completions.")
+            case HTTPException():
+                return errors.InvalidRequest(f"The request is not valid: {error.name}.")
+            case _:
+                log.error("defect in a request handler", exc_info=error, exchange=current_exchange().id)
+                return errors.InternalError("An internal error occurred; the log has the details.")
+
+    def error_response(self, error: errors.RequestError, path: str) -> Response:
+        """The answer that an error is: worded as OpenAI does, or for `/chat` as one string."""
+        content = {"error": error.message if path == LEGACY_CHAT_PATH else error_body(error)}
+        return json_response(content, error.status, error.headers)
+
+
+def current_exchange() -> Exchange:
+    """The exchange of the request being handled."""
+    return cast("Exchange", request.scope["state"]["exchange"])

@@ -1,0 +1,69 @@
+"""`POST /v1/chat/completions`: read, route, relay."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, current_app, request
+
+from octoroute.api.answers import relayed
+from octoroute.api.app import App, Service, current_exchange
+from octoroute.config.model import Importance
+from octoroute.errors import UnsupportedMediaType
+from octoroute.openai.request import ChatRequest, Metadata, TaskType, metadata_value, parse
+from octoroute.relay.exchange import Exchange
+from octoroute.relay.failover import Failover, Outcome
+from octoroute.relay.headers import to_server
+
+blueprint = Blueprint("chat", __name__)
+
+
+def service() -> Service:
+    """What serves the request being handled."""
+    app: App = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001  # werkzeug's own way
+    return app.service
+
+
+@blueprint.post("/v1/chat/completions")
+async def chat_completions() -> Response:
+    """Answer a chat completion, streamed or not."""
+    exchange = current_exchange()
+    chat = parse(await read_body(exchange))
+    metadata = Metadata(
+        metadata_value("X-Octoroute-Importance", request.headers.get("X-Octoroute-Importance"), Importance)
+        or chat.metadata.importance,
+        metadata_value("X-Octoroute-Task-Type", request.headers.get("X-Octoroute-Task-Type"), TaskType)
+        or chat.metadata.task_type,
+    )
+    now = service()
+    outcome = await answer(now, exchange, chat, metadata)
+    return relayed(exchange, now.config, now.fleet, outcome)
+
+
+async def read_body(exchange: Exchange) -> bytes:
+    """The request's body, whole.
+
+    Raises:
+        UnsupportedMediaType: it is encoded or multipart, or sent across sites without being JSON.
+    """
+    content_type = (request.mimetype or "").lower()
+    if content_type.startswith("multipart/"):
+        raise UnsupportedMediaType("The request body must be JSON, not multipart.")
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType(
+            f"The request body must not be encoded; its content-encoding is {encoding[:40]}."
+        )
+    if content_type != "application/json" and "origin" in request.headers:
+        # Without this, any web page could post here: only application/json makes a browser ask first.
+        raise UnsupportedMediaType("A request with an Origin must have the content type application/json.")
+    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    exchange.received(len(body))
+    return body
+
+
+async def answer(now: Service, exchange: Exchange, chat: ChatRequest, metadata: Metadata) -> Outcome:
+    """Route a request and have it answered; what it is served with stays the same to its end."""
+    exchange.stream = chat.stream
+    decision = now.router.decide(chat, metadata)
+    exchange.routed(decision.route, decision.facts, decision.seconds)
+    headers = to_server(request.scope["headers"], exchange.id)
+    return await Failover(exchange, now.config, now.fleet, chat, headers).run(decision.route, decision.needs)

@@ -1,0 +1,136 @@
+"""One HTTP request under quart-trio: opens its exchange, notices a disconnect, and sends the answer.
+
+quart-trio's own class loses keep-alive connections and hangs on early refusals (traps 1 and 2), and ends a
+response whose body stopped early like a complete one (trap 7); this one takes its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart.utils import encode_headers
+from quart.wrappers import Request, Response
+from quart_trio.asgi import TrioASGIHTTPConnection
+
+from octoroute.errors import Draining
+from octoroute.relay.exchange import Exchange
+from octoroute.relay.headers import request_id
+
+if TYPE_CHECKING:
+    from octoroute.api.app import App
+
+BODY_ARRIVES_SECONDS = 0.1
+"""A refusal waits this long for a body that is nearly here: the connection can then be kept."""
+EARLY_REFUSAL_SECONDS = 2.0
+"""How long the rest of a request that was refused already may keep coming."""
+LAST_WORD_SECONDS = 1.0
+
+
+class Connection(TrioASGIHTTPConnection):
+    """quart's view of one request, with an exchange around it."""
+
+    app: App
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Serve the request; whatever the ending, what the exchange holds is given back and one event published."""
+        exchange = self._open_exchange()
+        # ASGI's own place for what belongs to a request; handlers read it from there.
+        cast("dict[str, Any]", self.scope)["state"]["exchange"] = exchange
+        self._exchange = exchange
+        self._received = trio.Event()
+        self._begun = False
+        self._handed_over = False
+        request = self._create_request_from_scope(send)
+        self.app.exchanges.add(exchange)
+        try:
+            with exchange.scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._listen, request, receive)
+                    await self._respond(send, cast("Response", await self.app.handle_request(request)))
+                    nursery.cancel_scope.cancel()
+            if not self._begun and not exchange.client_gone:
+                await self._refuse_cancelled(send)
+        finally:
+            self.app.exchanges.discard(exchange)
+            await exchange.release()
+            exchange.finished()
+
+    def _open_exchange(self) -> Exchange:
+        given = next((value for name, value in self.scope["headers"] if name == b"x-request-id"), None)
+        client = self.scope.get("client")
+        return Exchange(
+            request_id=request_id(given.decode("latin-1") if given is not None else None),
+            method=self.scope["method"],
+            path=self.app.known_path(self.scope["path"]),
+            client=client[0] if client else "local",
+            publish=self.app.publish,
+        )
+
+    async def _listen(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        """Take the body, then wait for the client to go away.
+
+        hypercorn reports a disconnect from inside our own last `send`, too. Cancelling that one would keep it
+        from setting the connection up for its next request (trap 1), so from then on nothing is cancelled.
+        """
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                request.body.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    request.body.set_complete()
+                    self._received.set()
+            elif message["type"] == "http.disconnect":
+                if not self._handed_over:
+                    self._exchange.disconnected()
+                return
+
+    async def _refused_early(self) -> bool:
+        """Whether the answer is ready before the whole request is here."""
+        if not self._received.is_set():
+            with trio.move_on_after(BODY_ARRIVES_SECONDS):
+                await self._received.wait()
+        return not self._received.is_set()
+
+    async def _respond(self, send: ASGISendCallable, response: Response) -> None:
+        exchange = self._exchange
+        headers = [*encode_headers(response.headers), (b"x-request-id", exchange.id.encode())]
+        early = await self._refused_early()
+        if early:
+            # The rest of the request is still on its way: a kept connection would take it for the next one.
+            headers.append((b"connection", b"close"))
+        exchange.answered_status = response.status_code
+        if exchange.endpoint is not None:
+            exchange.committed()
+        self._begun = True
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        length = response.content_length
+        async with response.response as body:
+            async for data in body:
+                exchange.bytes_out += len(data)
+                if exchange.bytes_out == length and not early:
+                    # The client has all it waits for and may leave at once, which is no disconnect.
+                    self._handed_over = True
+                    await send({"type": "http.response.body", "body": data, "more_body": False})
+                    return
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        if exchange.broken:
+            return  # without the final message the client sees that the answer is cut short (trap 7)
+        if early:
+            # The answer is out. Closing now, with unread data, would reset the connection and could take the
+            # answer with it, so the rest is read for a moment.
+            with trio.move_on_after(EARLY_REFUSAL_SECONDS):
+                await self._received.wait()
+        self._handed_over = True
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _refuse_cancelled(self, send: ASGISendCallable) -> None:
+        """The exchange was cancelled before its answer began: tell the client, briefly."""
+        exchange = self._exchange
+        error = Draining(f"The request was cancelled: {exchange.cancelled_because}.")
+        response = self.app.error_response(error, self.scope["path"])
+        with trio.move_on_after(LAST_WORD_SECONDS):
+            self._received.set()
+            response.headers["connection"] = "close"
+            await self._respond(send, response)

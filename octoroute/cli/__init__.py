@@ -1,0 +1,40 @@
+"""The command line: one file for each command; the only place that prints."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import click
+
+from octoroute import __version__
+from octoroute.cli.check import check_command
+from octoroute.cli.config import config_command
+from octoroute.cli.demo import demo_command
+from octoroute.cli.options import config_option
+from octoroute.cli.route import route_command
+from octoroute.cli.serve import start
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@config_option
+@click.version_option(
+    __version__,
+    message=f"%(prog)s %(version)s (Python {platform.python_version()}, {platform.system()} {platform.machine()})",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Route each chat request to the smallest of your models that is good enough.
+
+    Without a command, the server starts with ./config.toml, or with the file that --config or
+    $OCTOROUTE_CONFIG names.
+    """
+    context.obj = config
+    if context.invoked_subcommand is None:
+        start(config)
+
+
+main.add_command(check_command)
+main.add_command(config_command)
+main.add_command(demo_command)
+main.add_command(route_command)

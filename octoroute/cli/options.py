@@ -1,0 +1,44 @@
+"""What several commands share: which configuration file, and how its problems are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from octoroute.config.load import load
+from octoroute.config.model import Config
+from octoroute.errors import ConfigError
+
+DEFAULT_FILE = Path("config.toml")
+EXIT_FAILED = 1
+EXIT_INVALID = 2
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--config` option; a command's own wins over the one before the command's name."""
+    return click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        envvar="OCTOROUTE_CONFIG",
+        metavar="PATH",
+        help="Configuration file (default: ./config.toml, or $OCTOROUTE_CONFIG).",
+    )(command)
+
+
+def load_or_exit(path: Path | None) -> Config:
+    """The configuration; where it can't be used, every problem on stderr and exit code 2."""
+    try:
+        return load(path or DEFAULT_FILE, environ=os.environ)
+    except ConfigError as error:
+        fail(str(error), EXIT_INVALID)
+
+
+def fail(message: str, exit_code: int) -> NoReturn:
+    """Say on stderr what went wrong, and exit."""
+    click.echo(message, err=True)
+    raise SystemExit(exit_code)

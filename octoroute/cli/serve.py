@@ -1,0 +1,49 @@
+"""`octoroute`: start the server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import trio
+
+from octoroute import daemon
+from octoroute.cli.options import EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
+from octoroute.config.model import Config
+from octoroute.config.validate import warnings
+from octoroute.errors import StartError
+from octoroute.telemetry import logs
+
+log = logs.get_logger("octoroute.daemon")
+
+
+def start(path: Path | None) -> None:
+    """Run the daemon until it is stopped; exit code 0, or 1 after a failure, 2 with a bad configuration."""
+    config = load_or_exit(path)
+    configure_logs(config)
+    for warning in warnings(config):
+        log.warning(warning)
+    serve(config)
+
+
+def configure_logs(config: Config) -> None:
+    """Set the log up as configured; `$OCTOROUTE_LOG` wins."""
+    given = os.environ.get("OCTOROUTE_LOG")
+    try:
+        logs.configure(given or config.observability.log_level, config.observability.log_format)
+    except ValueError as error:
+        fail(f"$OCTOROUTE_LOG: {error}.", EXIT_INVALID)
+
+
+def serve(config: Config) -> None:
+    """Run the daemon with a configuration; what stops it from starting is one paragraph on stderr."""
+    try:
+        trio.run(daemon.run, config, lambda text: click.echo(text, err=True))
+    except StartError as error:
+        fail(str(error), EXIT_FAILED)
+    except KeyboardInterrupt:
+        fail("Interrupted before the start.", EXIT_FAILED)
+    except Exception as error:  # a defect of our own: the log gets its traceback, the user one line
+        log.error("the daemon crashed", exc_info=error)
+        fail("Octoroute crashed; the log above has the details.", EXIT_FAILED)

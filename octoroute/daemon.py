@@ -1,0 +1,178 @@
+"""READ FIRST: the life of the daemon. Build, probe once, listen, be ready, drain, exit: one nursery.
+
+root nursery
+├─ signals               SIGTERM, SIGINT: drain; a second one stops at once; SIGHUP: reload
+├─ monitor (supervised)  probes every endpoint, sweep after sweep
+└─ server                one task a connection, one exchange a request
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import trio
+
+from octoroute import __version__
+from octoroute.api import chat, legacy, models, operations
+from octoroute.api.app import App, Service
+from octoroute.config.model import Config
+from octoroute.fleet.fleet import Fleet
+from octoroute.fleet.monitor import Monitor
+from octoroute.fleet.probe import ProbeResult
+from octoroute.routing.router import Router
+from octoroute.server import listen, serve, tls_context
+from octoroute.supervision import Supervisor
+from octoroute.telemetry import logs
+from octoroute.telemetry.events import MonitorFailed, Publish, fan_out
+from octoroute.telemetry.metrics import Metrics
+
+log = logs.get_logger("octoroute.daemon")
+
+HARD_STOP_MARGIN_SECONDS = 5.0
+"""After the drain's end everything was cancelled; if the process is still there then, it is ended."""
+EXIT_STOPPED_HARD = 1
+
+Announce = Callable[[str], None]
+
+
+async def run(
+    config: Config, announce: Announce, *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Run the daemon until it is told to stop, by signal or `Daemon.drain`.
+
+    `announce` gets what a user should see at the start, a paragraph at a time.
+
+    Raises:
+        StartError: it can't listen where the configuration says.
+    """
+    tls = tls_context(config.server)
+    sockets = listen(config.server)
+    daemon = Daemon(config)
+    try:
+        async with trio.open_nursery() as root:
+            root.start_soon(daemon.watch_signals, name="signals")
+            results = await daemon.service.monitor.sweep()
+            root.start_soon(daemon.service.supervisor.run, name="monitor")
+            await root.start(daemon.serve, sockets, tls, name="server")
+            daemon.url = reachable_url(config, sockets[0].getsockname()[1])
+            announce(start_message(daemon, results))
+            task_status.started(daemon)
+            await daemon.served.wait()
+            root.cancel_scope.cancel("drained")
+    finally:
+        for listener in sockets:
+            listener.close()
+        await daemon.service.fleet.aclose()
+    log.info("stopped")
+
+
+class Daemon:
+    """The running program: what serves, and the ways to stop it."""
+
+    def __init__(self, config: Config) -> None:
+        self.service, self.publish = build(config)
+        self.app = App(self.service, self.publish)
+        self.app.add_blueprints(chat.blueprint, legacy.blueprint, models.blueprint, operations.blueprint)
+        self.served = trio.Event()
+        self.url = ""
+        self._draining = trio.Event()
+
+    async def serve(
+        self,
+        sockets: list[socket.socket],
+        tls: ssl.SSLContext | None,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until drained."""
+        server = self.service.config.server
+        try:
+            await serve(
+                self.app,
+                sockets,
+                tls=tls,
+                send_seconds=server.stream_idle_timeout_seconds,
+                drain=self._draining,
+                drain_seconds=server.drain_timeout_seconds,
+                task_status=task_status,
+            )
+        finally:
+            self.served.set()
+
+    def drain(self, reason: str) -> None:
+        """Stop gracefully: no new requests, running ones finish within `drain_timeout_seconds`."""
+        if self._draining.is_set():
+            return
+        log.info("draining", reason=reason, running=len(self.app.exchanges))
+        self.service.draining = True
+        self._draining.set()
+
+    async def watch_signals(self) -> None:
+        """Obey signals until cancelled."""
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            await self._obey(signals)
+
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                log.warning(
+                    "reload is not available in this version; restart to apply a changed configuration"
+                )
+            elif self._draining.is_set():
+                log.warning(
+                    "stopped at once", signal=name, cut=[exchange.id for exchange in self.app.exchanges]
+                )
+                sys.stderr.flush()
+                os._exit(EXIT_STOPPED_HARD)
+            else:
+                self.drain(name)
+
+
+def build(config: Config) -> tuple[Service, Publish]:
+    """Everything that serves under `config`, put together by hand."""
+    metrics = Metrics(__version__)
+    publish = fan_out(metrics.on_event, logs.on_event)
+    fleet = Fleet(config, publish=publish)
+
+    def crashed(error: Exception, pause: float) -> None:
+        publish(MonitorFailed(repr(error), pause))
+
+    monitor = Monitor(lambda: service.fleet, lambda: service.config.health, publish)
+    service = Service(
+        config=config,
+        fleet=fleet,
+        router=Router(config.routing, fleet),
+        metrics=metrics,
+        monitor=monitor,
+        supervisor=Supervisor(monitor.run, crashed),
+    )
+    metrics.watch(lambda: service.fleet.state())
+    return service, publish
+
+
+def reachable_url(config: Config, port: int) -> str:
+    """An address that works from this machine."""
+    host = config.server.host
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # compared with, not bound to
+        host = "localhost"
+    scheme = "https" if config.server.tls_cert else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def start_message(daemon: Daemon, results: dict[str, ProbeResult]) -> str:
+    """Where it listens, which endpoints answered, where the metrics are."""
+    lines = [
+        f"Octoroute {__version__} listens on {daemon.url} ([server] host = {daemon.service.config.server.host})"
+    ]
+    for endpoint in daemon.service.fleet:
+        result = results.get(endpoint.id)
+        state = "not probed" if result is None else "answers" if result.error_type is None else result.detail
+        lines.append(f"  {endpoint.tier:<9} {endpoint.id}  {endpoint.settings.base_url}  {state}")
+    lines.append(f'  OpenAI API: {daemon.url}/v1 (model "auto"); metrics: {daemon.url}/metrics')
+    return "\n".join(lines)

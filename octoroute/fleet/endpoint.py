@@ -1,0 +1,78 @@
+"""One model on one server, as the running daemon sees it: configuration, health, load and the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from octoroute.config import model as config
+from octoroute.fleet.health import Health, rank
+from octoroute.fleet.selection import Candidate
+from octoroute.fleet.upstream import Upstream
+
+
+class Endpoint:
+    """An endpoint of the fleet. `in_flight` counts the places taken."""
+
+    def __init__(
+        self, endpoint_id: str, tier: config.Tier, settings: config.Endpoint, upstream: Upstream
+    ) -> None:
+        self.id = endpoint_id
+        self.tier = tier
+        self.settings = settings
+        self.upstream = upstream
+        self.health = Health()
+        self.in_flight = 0
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.id} ({self.tier}) {self.health.state}, {self.in_flight} in flight>"
+
+    @property
+    def name(self) -> str:
+        """The public name of its model."""
+        return self.settings.name
+
+    @property
+    def model(self) -> str:
+        """What the server calls the model."""
+        return self.settings.model or self.settings.name
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may go there now."""
+        limit = self.settings.max_concurrent
+        return limit is None or self.in_flight < limit
+
+    def candidate(self, now: float, able: bool | None) -> Candidate:
+        """What selection sees of it."""
+        return Candidate(
+            id=self.id,
+            rank=rank(self.health, now),
+            priority=self.settings.priority,
+            weight=self.settings.weight,
+            able=able,
+            room=self.has_room,
+        )
+
+
+def endpoint_ids(endpoints: Sequence[config.Endpoint]) -> list[str]:
+    """An id for each: its name; where that occurs more than once, `name@host:port`, with the path if need be."""
+    names = [endpoint.name for endpoint in endpoints]
+    with_host = [f"{endpoint.name}@{_host_and_port(endpoint.base_url)}" for endpoint in endpoints]
+    ids = []
+    for endpoint, name, host in zip(endpoints, names, with_host, strict=True):
+        if names.count(name) == 1:
+            ids.append(name)
+        elif with_host.count(host) == 1:
+            ids.append(host)
+        else:
+            ids.append(host + urlsplit(endpoint.base_url).path)
+    return ids
+
+
+def _host_and_port(base_url: str) -> str:
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"

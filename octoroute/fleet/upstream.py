@@ -1,0 +1,125 @@
+"""The way to one model server: requests with its key, and httpx's errors in our own words."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+
+import httpx
+
+from octoroute.config import model as config
+from octoroute.errors import Cause, UpstreamError
+from octoroute.fleet.transport import Transport
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class UpstreamResponse:
+    """A model server's answer: its head, and its body as the bytes of one read after another.
+
+    Iterating raises UpstreamError where the body breaks off. `aclose` drops the connection of an answer that
+    was not read to its end, which is what makes a model server stop generating.
+    """
+
+    __slots__ = ("_body", "_response", "headers", "status")
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        self._body = response.stream.__aiter__()
+        self.status = response.status_code
+        self.headers: RawHeaders = response.headers.raw
+
+    def header(self, name: str) -> str | None:
+        """A header's value, None where there is none."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self._body.__anext__()
+        except httpx.TransportError as error:
+            raise _mapped(error) from error
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it."""
+        await self._response.aclose()
+
+
+class Upstream:
+    """Sends requests to one model server over a transport of its own. Deadlines are the caller's."""
+
+    def __init__(
+        self,
+        settings: config.Endpoint,
+        *,
+        connect_timeout: float,
+        ssl_context: ssl.SSLContext | None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._transport = transport or Transport(ssl_context=ssl_context)
+        self._base = httpx.URL(settings.base_url)
+        self._chat = self._url("chat/completions")
+        self._extensions = {"timeout": {"connect": connect_timeout}}
+        key = settings.api_key
+        self._own_headers = (
+            [] if key is None else [(b"authorization", b"Bearer " + key.reveal().encode("latin-1"))]
+        )
+
+    def _url(self, path: str) -> httpx.URL:
+        """`path` below the base URL, or, with a leading slash, below its host."""
+        return self._base.copy_with(
+            path=path if path.startswith("/") else f"{self._base.path.rstrip('/')}/{path}"
+        )
+
+    async def chat(self, body: bytes, headers: RawHeaders) -> UpstreamResponse:
+        """Post a chat completion.
+
+        Raises:
+            UpstreamError: the server could not be reached, or what came was no HTTP.
+        """
+        return await self._send("POST", self._chat, headers, body)
+
+    async def get(self, path: str) -> UpstreamResponse:
+        """Get `path`, which is relative to the base URL (errors as in `chat`)."""
+        return await self._send("GET", self._url(path), [(b"accept", b"application/json")], None)
+
+    async def _send(
+        self, method: str, url: httpx.URL, headers: RawHeaders, body: bytes | None
+    ) -> UpstreamResponse:
+        request = httpx.Request(
+            method,
+            url,
+            headers=[*headers, (b"accept-encoding", b"identity"), *self._own_headers],
+            content=body,
+            extensions=self._extensions,
+        )
+        try:
+            return UpstreamResponse(await self._transport.handle_async_request(request))
+        except httpx.TransportError as error:
+            raise _mapped(error) from error
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        await self._transport.aclose()
+
+
+def _mapped(error: httpx.TransportError) -> UpstreamError:
+    """httpx's error as one of ours: what went wrong, without what was sent."""
+    text = str(error) or type(error).__name__
+    cause: Cause
+    match error:
+        case httpx.ConnectTimeout():
+            cause, text = "connect", "no connection in time"
+        case httpx.ConnectError():
+            cause = "connect"
+        case httpx.TimeoutException():
+            cause = "timeout"
+        case httpx.NetworkError():
+            cause = "reset"
+        case _:
+            cause = "broken_answer"
+    return UpstreamError(cause, text)

@@ -1,0 +1,110 @@
+"""Server-sent events, as far as a relay must know them: where the first data event ends, and what it says.
+
+Framing follows the WHATWG HTML standard, section 9.2.5 "Parsing an event stream": lines end with LF, CR
+or CRLF, a line that begins with a colon is a comment, a blank line ends an event.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
+_BOM = b"\xef\xbb\xbf"
+
+
+class FirstEvent:
+    """Looks for the first data event in a stream that arrives in any pieces.
+
+    A server's comments (llama.cpp sends them while it processes a prompt) are no event: until one with data
+    is complete nothing has been answered, and another server may be asked.
+
+    `data` is what the event carries, once `complete`; `is_error` tells that the event is a failure.
+    """
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.data = b""
+        self._named_error = False
+        self._lines: list[bytes] = []
+        self._rest = b""
+        self._start = True
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes; True as soon as the first data event is complete."""
+        if self.complete:
+            return True
+        text = self._rest + chunk
+        if self._start:
+            if len(text) < len(_BOM) and _BOM.startswith(text):
+                self._rest = text
+                return False
+            text = text.removeprefix(_BOM)
+            self._start = False
+        position = 0
+        while match := _LINE.match(text, position):
+            if match[2] == b"\r" and match.end() == len(text):
+                break  # the LF of a CRLF may still be on its way
+            position = match.end()
+            if self._take(match[1]):
+                break
+        self._rest = text[position:]
+        return self.complete
+
+    def end(self) -> bool:
+        """The stream has ended; True where the last line, cut short of its blank line, completes an event."""
+        if not self.complete:
+            if self._rest:
+                self._take(self._rest.rstrip(b"\r"))
+            self._take(b"")
+        return self.complete
+
+    def _take(self, line: bytes) -> bool:
+        if not line:
+            if self._lines:
+                self.data = b"\n".join(self._lines)
+                self.complete = True
+            return self.complete
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._lines.append(value)
+        elif name == b"error":  # llama.cpp's older form: `error: {…}` instead of `data: {"error": …}`
+            self._lines.append(value)
+            self._named_error = True
+        elif name == b"event" and value == b"error":
+            self._named_error = True
+        return False
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the event is a server's failure put into a stream."""
+        return self.complete and (self._named_error or error_of(self.data) is not None)
+
+
+def error_of(data: bytes) -> object | None:
+    """The `error` of a JSON object that has one and no `choices`; None for everything else."""
+    if b'"error"' not in data:
+        return None
+    try:
+        value = msgspec.json.decode(data)
+    except ValueError:
+        return None
+    if isinstance(value, dict) and value.get("error") and not value.get("choices"):
+        error: object = value["error"]
+        return error
+    return None
+
+
+def comment(text: str) -> bytes:
+    """A comment line, which every client skips."""
+    return b": " + text.encode() + b"\n\n"
+
+
+def error_event(error: object) -> bytes:
+    """A failure after commit, as an event that makes SDKs raise.
+
+    It begins with a blank line, so that it is never glued to the half of an event that came before it.
+    """
+    return b"\n\ndata: " + msgspec.json.encode({"error": error}) + b"\n\n"

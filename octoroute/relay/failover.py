@@ -1,0 +1,206 @@
+"""Attempts at endpoints, one after another, until one answers: only before commit."""
+
+from __future__ import annotations
+
+import trio
+from msgspec import Struct
+
+from octoroute.config.model import TIERS, Config, Tier
+from octoroute.errors import NoHealthyEndpoint, RequestError, Unsupported
+from octoroute.fleet.endpoint import Endpoint
+from octoroute.fleet.fleet import Fleet, Needs, fallback_tiers
+from octoroute.openai.request import ChatRequest
+from octoroute.relay.attempt import Answer, attempt
+from octoroute.relay.exchange import Exchange
+from octoroute.relay.headers import RawHeader
+from octoroute.relay.verdict import RETRY_AFTER_SECONDS, Failure, Passed
+from octoroute.routing.route import Reason, Route
+
+LONGEST_BACKOFF_SECONDS = 2.0
+
+
+class Outcome(Struct):
+    """What goes to the client: an answer, or a server's refusal as it was; and what to say about it."""
+
+    answer: Answer | Passed
+    endpoint: Endpoint
+    reason: Reason
+    warning: str | None
+
+
+class Failover:
+    """The attempts of one exchange."""
+
+    def __init__(
+        self, exchange: Exchange, config: Config, fleet: Fleet, request: ChatRequest, headers: list[RawHeader]
+    ) -> None:
+        self._exchange = exchange
+        self._config = config
+        self._fleet = fleet
+        self._request = request
+        self._headers = headers
+        self._tried: set[str] = set()
+        self._last: tuple[Endpoint, Failure] | None = None
+
+    async def run(self, route: Route, needs: Needs) -> Outcome:
+        """Ask until an endpoint answers.
+
+        1. The chosen tier: up to `max_attempts` endpoints, none twice.
+        2. Then the tiers that stand in for it. A request for one name stays with that name.
+        3. Where nothing takes requests, the chosen tier's endpoint that failed longest ago.
+
+        Raises:
+            RequestError: nothing answered; the last failure decides which.
+        """
+        tiers = self._tiers(route, needs)
+        for tier in tiers:
+            answer = await self._try_tier(tier, route.name, needs)
+            if answer is not None:
+                return self._outcome(answer, route, needs)
+            if self._last is None:
+                continue
+            if self._last[1].elsewhere == "no":
+                break
+            if self._last[1].elsewhere in {"larger", "able"} and route.name is None:
+                tiers += [other for other in fallback_tiers(route.tier, "up-down") if other not in tiers]
+        if self._last is None:
+            return await self._last_resort(route, needs)
+        endpoint, failure = self._last
+        if isinstance(failure.client, RequestError):
+            raise failure.client
+        self._exchange.endpoint = endpoint
+        return self._outcome(failure.client, route, needs)
+
+    def _tiers(self, route: Route, needs: Needs) -> list[Tier]:
+        if route.name is not None:
+            return [route.tier]
+        if not self._fleet.can_serve(needs):
+            kinds = [kind for kind in ("vision", "tools") if getattr(needs, kind)]
+            what = f"can do what the request needs ({', '.join(kinds) or 'a context window that large'})"
+            raise Unsupported(f"No endpoint {what}.")
+        tiers = self._fleet.tiers_for(route.tier)
+        if self._fleet.lacks(route.tier, needs):
+            # What a request needs comes before what its tier would cost: any tier that can, nearest first.
+            tiers += [tier for tier in fallback_tiers(route.tier, "up-down") if tier not in tiers]
+        return tiers
+
+    async def _try_tier(self, tier: Tier, name: str | None, needs: Needs) -> Answer | None:
+        backoff = self._config.retry.backoff_ms / 1000
+        for _ in range(self._config.retry.max_attempts):
+            endpoint = await self._take(tier, name, needs)
+            if endpoint is None:
+                return None
+            if self._last is not None:
+                self._exchange.failed_over(self._last[0].tier, self._last[1].cause)
+            result = await self._attempt(endpoint)
+            if isinstance(result, Answer):
+                return result
+            self._last = (endpoint, result)
+            if result.elsewhere == "no":
+                return None
+            if result.elsewhere in {"larger", "able"}:
+                self._skip_alike(endpoint, result)
+            if self._fleet.choose(tier, name, self._tried, needs, with_room=False) is not None:
+                self._exchange.waits()
+                await trio.sleep(min(backoff, LONGEST_BACKOFF_SECONDS))
+                self._exchange.goes_on()
+                backoff *= 2
+        return None
+
+    async def _take(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
+        """A place at the next endpoint of the tier: now, or after waiting for one. None where none is left."""
+
+        def choose() -> Endpoint | None:
+            return self._fleet.choose(tier, name, self._tried, needs)
+
+        admission = self._fleet.admission[tier]
+        place = admission.take(choose)
+        if place is None:
+            if self._fleet.choose(tier, name, self._tried, needs, with_room=False) is None:
+                return None
+            self._exchange.waits()
+            try:
+                place = await admission.wait(self._exchange.client, choose)
+            finally:
+                self._exchange.goes_on()
+        self._exchange.hold_sync(place.release)
+        return place.endpoint
+
+    async def _attempt(self, endpoint: Endpoint) -> Answer | Failure:
+        exchange = self._exchange
+        self._tried.add(endpoint.id)
+        exchange.attempts += 1
+        timeout = self._config.request_timeout(endpoint.tier)
+        exchange.waits()
+        result = await attempt(exchange, endpoint, self._request, self._headers, timeout)
+        seconds = exchange.goes_on()
+        if isinstance(result, Answer):
+            self._fleet.record(endpoint, "request_answered")
+            exchange.attempted(endpoint, seconds, None, "")
+            exchange.endpoint = endpoint
+            return result
+        if result.evidence is not None:
+            self._fleet.record(endpoint, result.evidence, result.detail, busy_for=result.busy_for)
+        exchange.attempted(endpoint, seconds, result.cause, result.detail)
+        await exchange.release()
+        return result
+
+    def _skip_alike(self, endpoint: Endpoint, failure: Failure) -> None:
+        """Endpoints that would say the same: the rest of the tier, and known windows that are no larger."""
+        for other in self._fleet:
+            window, known = other.settings.context_window, endpoint.settings.context_window
+            larger = window is not None and known is not None and window > known
+            if failure.elsewhere == "larger" and larger:
+                continue
+            if other.tier == endpoint.tier or (
+                failure.elsewhere == "larger" and window is not None and known is not None
+            ):
+                self._tried.add(other.id)
+
+    async def _last_resort(self, route: Route, needs: Needs) -> Outcome:
+        endpoint = next(
+            (
+                found
+                for tier in [route.tier, *(() if route.name else self._fleet.tiers_for(route.tier)[1:])]
+                if (found := self._fleet.last_resort(tier, route.name, needs)) is not None
+            ),
+            None,
+        )
+        wait = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        if endpoint is None:
+            raise NoHealthyEndpoint(f"No endpoint of tier {route.tier} may serve this request.", headers=wait)
+        place = self._fleet.admission[endpoint.tier].take(lambda: endpoint if endpoint.has_room else None)
+        if place is not None:
+            self._exchange.hold_sync(place.release)
+            result = await self._attempt(endpoint)
+            if isinstance(result, Answer):
+                return self._outcome(result, route, needs)
+            if result.cause == "misconfigured" and isinstance(result.client, RequestError):
+                raise result.client
+            if isinstance(result.client, Passed):
+                self._exchange.endpoint = endpoint
+                return self._outcome(result.client, route, needs)
+            cause = result.client.message
+        else:
+            cause = f"Endpoint {endpoint.id} is down and has no free place."
+        raise NoHealthyEndpoint(f"No healthy endpoint for tier {route.tier}. {cause}", headers=wait)
+
+    def _outcome(self, answer: Answer | Passed, route: Route, needs: Needs) -> Outcome:
+        endpoint = self._exchange.endpoint
+        assert endpoint is not None
+        reason, warning = route.reason, route.warning
+        if endpoint.tier != route.tier:
+            reason = self._detour(route.tier, endpoint.tier, needs)
+            detour = f"tier {route.tier} was chosen ({route.reason}), tier {endpoint.tier} answers ({reason})"
+            warning = f"{warning}; {detour}" if warning else detour
+        self._exchange.reason = reason
+        return Outcome(answer, endpoint, reason, warning)
+
+    def _detour(self, chosen: Tier, answered: Tier, needs: Needs) -> Reason:
+        """Why another tier than the chosen one answers."""
+        if self._last is not None and self._last[1].cause == "context":
+            return "needs_context"
+        lacking = self._fleet.lacks(chosen, needs)
+        if lacking is not None:
+            return lacking
+        return "fallback_up" if TIERS.index(answered) > TIERS.index(chosen) else "fallback_down"

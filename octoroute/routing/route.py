@@ -1,0 +1,48 @@
+"""The decision about one request: which tier, and why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from octoroute.config.model import Tier
+
+Strategy = Literal["rule", "llm", "direct"]
+"""Who decided: a rule (or its default), a model, or the client itself."""
+
+Reason = Literal[
+    "casual_chat",
+    "important",
+    "deep_analysis",
+    "creative_writing",
+    "code",
+    "long_code",
+    "question",
+    "document",
+    "no_rule",
+    "no_evidence",
+    "llm",
+    "llm_unsure",
+    "cached_decision",
+    "sticky",
+    "router_unavailable",
+    "tier_requested",
+    "endpoint_requested",
+    "needs_context",
+    "needs_vision",
+    "needs_tools",
+    "fallback_up",
+    "fallback_down",
+]
+
+
+class Route(Struct, frozen=True):
+    """Where a request goes. `name` limits it to the endpoints of that name; `rule` is 1 to 5 where rules were asked."""
+
+    tier: Tier
+    strategy: Strategy
+    reason: Reason
+    rule: int | None = None
+    name: str | None = None
+    warning: str | None = None

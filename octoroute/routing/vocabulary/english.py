@@ -1,0 +1,114 @@
+"""English words for the concepts of `language.py`."""
+
+from octoroute.routing.vocabulary.language import Language
+
+ENGLISH = Language(
+    code="en",
+    common="""
+        the | a | an | of | to | in | is | are | was | and | or | for | on | with | that | this | it | you | i | me
+        | my | your | be | by | at | from | not | do | does | have | has | if | but | they | there | he | she | we""",
+    lead="""
+        please | pls | kindly | can you | could you | would you | will you | can u | you should | i want you to
+        | i would like you to | i d like you to | i need you to | i want to | i need to | i d like to
+        | i would like to | i want | i need | i d like | i would like | help me to | help me | help | let us | let s | lets | now | then | next
+        | first | also | and | so | ok | okay | your task is to | try to | quickly | just | can we | how about you""",
+    filler="""
+        there | everyone | everybody | all | guys | folks | buddy | friend | my friend | mate | man | dude | bro | today | tomorrow | tonight
+        | this week | now | again | so much | very much | a lot | so | very | much | in | here | outside | right now | oh | well | too
+        | and you | for | that was | that is | that s | you | your | the | it | helpful | great | nice | perfect
+        | good one | funny | awesome | cool | help | any | claude | chatgpt | assistant | bot | ai | and | a | an""",
+    greeting="""
+        hello | hi | hey | hiya | heya | howdy | yo | greetings | good morning | good afternoon | good evening | good night
+        | goodnight | good day | bye | goodbye | see you | see ya | see you later | cheers | thanks | thank you | thx | ty
+        | thank u | many thanks | lol | haha | hahaha | welcome back | happy birthday | merry christmas | happy new year
+        | have a nice day | sweet dreams | take care""",
+    small_talk="""
+        how are you | how are you doing | how are u | how s it going | how is it going | hows it going | how are things
+        | what s up | whats up | what is up | wassup | sup | how have you been | how was your day | how is your day
+        | how s your day | how do you do | how do you feel | nice to meet you | pleased to meet you | what s new
+        | what s the weather | whats the weather | what is the weather | what s the weather like | whats the weather like
+        | what is the weather like | how s the weather | how is the weather | what will the weather be like
+        | is it going to rain | will it rain | is it raining | is it cold | is it warm | nice weather
+        | tell me a joke | tell me another joke | tell a joke | tell me something funny | know any jokes | know any good jokes
+        | do you know any jokes | do you know any good jokes | do you know a joke | know a joke | make me laugh | i m bored | i am bored | im bored
+        | i m tired | i m sad | i m happy | i m lonely | let s chat | lets chat | let s talk | just saying hi | just wanted to say hi
+        | who are you | what are you | what s your name | what is your name | are you a robot | are you human | are you there
+        | are you real | do you like me | i love you | i like you | what are you doing | what can you do
+        | what s your favorite color | what is your favorite color | tell me about yourself""",
+    make="""
+        write | rewrite | create | make | make up | generate | compose | draft | give me | give us | come up with | produce | build | code
+        | develop | fix | add | review | convert | continue | invent | tell me | tell us | show me | complete | finish | modify | change
+        | update | improve | optimize | optimise | port | sketch | craft | provide | provide me with | implement | correct""",
+    creative="""
+        poem | poems | poetry | story | stories | short story | tale | tales | fairy tale | bedtime story | haiku | haikus | sonnet | limerick
+        | ballad | ode | lyrics | song lyrics | song | songs | rap | verse | verses | novel | novella | fanfic | fan fiction | fanfiction
+        | screenplay | film script | movie script | monologue | dialogue | scene | plot | chapter of | essay | speech | toast
+        | eulogy | blog post | blogpost | blog article | article about | slogan | slogans | tagline | taglines | jingle | nursery rhyme | rhyme | rhymes
+        | lullaby | riddle | riddles | parody | satire | fable | myth | legend | backstory | character | worldbuilding
+        | love letter | short film | melody | diary entry | sketch about""",
+    style="""
+        in the style of | once upon a time | roleplay | role play | role playing | rp with me | pretend you are | pretend to be
+        | imagine you are a | creative writing | write creatively | brainstorm names""",
+    stage="""
+        film | films | movie | movies | theatre | theater | sitcom | tv show | stage play | video | podcast | commercial | actors | actor
+        | brothers | school play""",
+    programming="""
+        regex | regexp | regular expression | regular expressions | unit test | unit tests | stack trace | stacktrace | traceback | source code
+        | codebase | pull request | merge request | refactor | debug | debugging | debugger | compiler error | compile error | compiler
+        | segmentation fault | segfault | null pointer | nullpointerexception | memory leak | race condition | code review
+        | code snippet | programming | coding | git commit | git rebase | git merge | merge conflict | rest api | api endpoint
+        | web server | web app | webapp | web scraper | command line | sql query | database schema | type hint | type hints | linked list | binary tree
+        | binary search | hash table | hashmap | recursion | unit testing | pseudocode | code golf | boilerplate | syntax error | login endpoint
+        | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
+    thing="""
+        function | functions | method | methods | script | scripts | class | classes | program | programs | code | codes | algorithm | algorithms
+        | query | queries | test | tests | bug | bugs | app | application | api | apis | endpoint | module | library | package | component
+        | database | server | parser | compiler | interface | struct | array | arrays | string | strings | list | dict | dictionary | tuple
+        | integer | integers | variable | variables | loop | json | csv | yaml | xml | exception | compile | compiles | parse | sort | website | webpage
+        | web page | framework | thread | pointer | repository | repo | commit | deploy | cli | gui | plugin | middleware | crashes | exit code
+        | snippet | macro | formula | implement""",
+    plain="""
+        email | emails | e mail | mail | letter | cover letter | message | text message | reply | resume | cv | invitation | recipe | recipes
+        | paragraph | sentence | sentences | grammar | spelling | typos | list of | table of | plan | itinerary | schedule | agenda
+        | job description | tweet | post | caption | title | press release | report | shorter | longer | translation""",
+    other="""
+        translate | proofread | paraphrase | rephrase | reword | spell check | spellcheck | transcribe | how do you say | extract
+        | classify | reformat""",
+    summarize="""
+        summarize | summarise | summarizing | summary | summaries | summarization | sum up | tl dr | tldr | tl;dr | key points | main points
+        | key takeaways | main takeaways | takeaways | main ideas | main idea | gist | condense | shorten this text | shorten the text
+        | shorten this article | synopsis | in a nutshell | recap | boil down | digest of | executive summary | abstract for | abstract of""",
+    analyze="""
+        analyze | analyse | analysis | analyses | compare | contrast | comparison | evaluate | assess | critically assess | critique | prove | proof that | derive | investigate
+        | examine critically | design a | design an | design the | architect | develop a strategy | come up with a strategy | devise
+        | prove that | proof of | discuss the | discuss both sides | reason step by step | think step by step | think carefully | think deeply | weigh""",
+    depth="""
+        trade off | trade offs | tradeoffs | tradeoff | pros and cons | advantages and disadvantages | strengths and weaknesses
+        | root cause | root causes | in depth | in detail analysis | comprehensive analysis | first principles | architecture for | system design
+        | implications | ethical implications | step by step reasoning | critical analysis | literature review | swot | feasibility
+        | cost benefit | compare and contrast | risk assessment | threat model | security audit | both sides | critically""",
+    explain="""
+        explain | describe | define | tell me about | what does it mean | teach me | elaborate on | clarify | give an example of
+        | give me an example of | name | list | state | calculate | compute | solve | find | determine | identify | simplify | answer""",
+    ask="""
+        who | whom | whose | what | what s | whats | when | where | where s | why | which | how | how many | how much | how long | how far
+        | how old""",
+    yes_no="""
+        is | are | was | were | do | does | did | can i | can a | can the | can | could | should | will | would | has | have | am i""",
+    elsewhere="""
+        liver | kidney | heart | brain | organ | cell | cells | students | pupils | teacher | school | grade | kids | children | island | volcano | volcanoes
+        | insect | insects | snake | snakes | legs | beetle | wedding | yoga | workout | fitness | training | coffee | gym | drugs | postal | zip | dress
+        | area | eight legs | bird | society | social | working class | middle class | math test | driving test | blood test
+        | genetic | actor | vaccine | lives | zoo""",
+    urgent="""
+        this is urgent | it s urgent | it is urgent | very urgent | urgent help | urgently need | need this asap | need it asap
+        | need help asap | this is critical | it s critical | this is mission critical | mission critical | extremely important
+        | this is important | this is very important | this is really important | it is very important | this is extremely important
+        | it s very important | production is down | prod is down | production down | site is down | take your time | be thorough | be very thorough
+        | be very careful | be extremely careful | high stakes | stakes are high | my job depends on | life or death | lives depend on
+        | must be correct | has to be correct | no mistakes | don t make any mistakes | double check your | think very carefully""",
+    urgent_cry="urgent | critical | important | emergency | asap | high priority | sos",
+    relaxed="""
+        quick question | just curious | just out of curiosity | out of curiosity | no rush | no hurry | not urgent | not important
+        | low priority | when you have time | whenever you have time | doesn t matter much | just wondering | not a big deal""",
+)

@@ -1,0 +1,72 @@
+"""German words for the concepts of `language.py`."""
+
+from octoroute.routing.vocabulary.language import Language
+
+GERMAN = Language(
+    code="de",
+    common="""
+        der | die | das | den | dem | des | und | oder | ist | sind | nicht | ein | eine | einen | einem | einer | ich | du | er | sie | es | wir
+        | mir | mich | mein | meine | zu | mit | von | für | auf | im | in | am | zum | zur | wie | aber | dass | auch | noch | bei | nach | über | diese
+        | dieser | dieses | diesen""",
+    lead="""
+        bitte | kannst du | kannst du mir | könntest du | könnten sie | können sie | würdest du | ich möchte dass du | ich möchte
+        | ich brauche | ich hätte gern | hilf mir | ich will | mal | und | nun | jetzt | mir""",
+    filler="""
+        heute | morgen | dir | ihnen | euch | alle | zusammen | leute | das hat geholfen | sehr | vielmals | schön | und | gut | in | so | mein
+        | freund | toll | super | prima | hier | draußen | für | die | hilfe | deine | dann""",
+    greeting="""
+        hallo | hi | hey | servus | moin | grüß gott | grüezi | guten morgen | guten tag | guten abend | gute nacht | tschüss | tschüß
+        | auf wiedersehen | bis später | bis bald | danke | danke schön | dankeschön | vielen dank | herzlichen dank
+        | alles gute zum geburtstag | frohe weihnachten""",
+    small_talk="""
+        wie geht es dir | wie geht es ihnen | wie geht s | wie gehts | wie geht s dir | wie gehts dir | was geht | wie läuft s | wie war dein tag
+        | wie ist das wetter | wie wird das wetter | was macht das wetter | wird es regnen | regnet es | scheint die sonne
+        | erzähl mir einen witz | erzähle mir einen witz | erzähl einen witz | kennst du einen witz | mir ist langweilig
+        | wer bist du | wie heißt du | was machst du | was kannst du | bist du ein mensch | bist du ein roboter
+        | schön dich kennenzulernen | ich liebe dich""",
+    make="""
+        schreib | schreibe | schreiben | schreiben sie | erstell* | verfass* | erzeug* | generier* | entwirf | dicht* | erzähl | erzähle | erzählen
+        | erfinde* | denk dir | mach | mache | machen | gib mir | baue | bau | programmier* | implementier* | korrigier* | reparier* | behebe
+        | ergänze | füge | konvertier* | optimier* | überprüfe | setze | setz | komponier* | nenne mir | zeig mir | zeige mir""",
+    creative="""
+        gedicht* | geschichte | geschichten | kurzgeschichte* | gutenachtgeschichte* | märchen | erzählung | novelle | roman | romanfigur
+        | liedtext* | lied | songtext* | haiku | sonett | limerick | ballade | drehbuch | essay | aufsatz | rede | blogbeitrag | blogartikel
+        | fabel | dialog | szene | kinderreim | reim* | theaterstück | slogan | hochzeitsrede | schlaflied | monolog | figur""",
+    style="im stil von | es war einmal | rollenspiel | stell dir vor du bist | tu so als wärst du",
+    stage="film* | kurzfilm* | theater | schauspieler | podcast | video",
+    programming="""
+        python funktion | python skript | unit test | unit tests | quellcode | quelltext | regulärer ausdruck | reguläre ausdrücke | regex | stacktrace
+        | nullpointerexception | kompiliert | kompilierfehler | syntaxfehler | programmiersprache | programmieren | refaktorier* | refactor*
+        | debugge | datenbankabfrage | schnittstelle | speicherleck | codebasis | pull request""",
+    thing="""
+        funktion | funktionen | skript | skripte | script | klasse | klassen | programm | code | algorithmus | abfrage | test | tests | fehler | bug | bugs
+        | app | api | modul | bibliothek | komponente | datenbank | server | parser | liste | array | zeichenkette | variable | schleife | methode
+        | ausnahme | webseite | website | json | csv | dateien | ordner | implementier*""",
+    plain="""
+        email | e mail | mail | brief | anschreiben | bewerbung | lebenslauf | nachricht | antwort | einladung | rezept | absatz | satz | grammatik
+        | rechtschreibung | plan | titel | kürzer | länger | tabelle | betreff""",
+    other="übersetz* | korrekturlesen | umformulier* | formuliere um | formulier* | extrahier* | klassifizier* | wie sagt man",
+    summarize="""
+        zusammenfass* | fass | fasse | fass zusammen | fasse zusammen | kurzfassung | die wichtigsten punkte | wichtigsten punkte | wichtigste punkte
+        | kernaussagen | kernpunkte | hauptaussagen | hauptpunkte | stichpunktartig | tl dr | tldr | in kürze | wesentliche | kürze diesen text""",
+    analyze="""
+        analysier* | analyse | vergleich | vergleiche | vergleichen sie | bewerte | bewerten | beurteil* | beweis | beweise | beweisen | leite her | herleitung | untersuche*
+        | entwirf eine architektur | entwirf ein system | entwickle eine strategie | diskutiere | erörtere | wäge ab | denke schritt für schritt
+        | evaluier* | konzipier* | entwirf""",
+    depth="""
+        vor und nachteile | vor und nachteilen | vorteile und nachteile | stärken und schwächen | ursachenanalyse | grundursache | abwägung*
+        | tiefgehend* | tiefgreifend* | auswirkungen | zielkonflikt* | im detail analysieren | machbarkeit | systemarchitektur | ausführliche analyse | für und wider""",
+    explain="""
+        erklär | erkläre | erklären | erläuter* | beschreib | beschreibe | beschreiben | definier* | nenne | was bedeutet | erzähl mir von | berechne* | löse | bestimme
+        | ermittle | finde | sag mir""",
+    ask="""
+        wer | wen | wem | wessen | was | wann | wo | woher | wohin | warum | wieso | weshalb | welche | welcher | welches | welchen | wie | wie viele
+        | wieviel | wie viel | wie lange | wie weit | wie alt | worin | womit | wozu""",
+    yes_no="ist | sind | war | hat | haben | gibt es | kann man | kann ich | darf ich | darf man | soll ich | muss ich | muss man | können",
+    elsewhere="leber | niere | herz | gehirn | organ | schüler* | lehrer* | insel | schlange* | insekt* | hochzeit | gesellschaft* | yoga | kinder | schule | beine | film*",
+    urgent="""
+        das ist dringend | es ist dringend | sehr dringend | ist sehr wichtig | das ist wichtig | ist extrem wichtig | das ist kritisch | produktion steht
+        | produktion ist ausgefallen | nimm dir zeit | sei gründlich | sei sehr sorgfältig | sei besonders sorgfältig | darf kein fehler""",
+    urgent_cry="dringend | wichtig | notfall | eilt | kritisch",
+    relaxed="kurze frage | nur so aus neugier | aus neugier | keine eile | eilt nicht | nicht dringend | nicht so wichtig | nur mal so",
+)

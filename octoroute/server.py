@@ -1,0 +1,229 @@
+"""The listening side: sockets of our own, hypercorn's protocol on each connection, and a stop that ends.
+
+hypercorn's own `serve` is not used, and its TCPServer is subclassed, for what a gateway needs of them: a
+client that stops reading must block nobody (trap 3), a slow head must end, and draining must be ours.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import ssl
+from functools import partial
+
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+from quart_trio import QuartTrio
+
+from octoroute.config.model import Server
+from octoroute.errors import StartError
+from octoroute.telemetry.logs import get_logger
+
+log = get_logger("octoroute.server")
+
+KEEP_ALIVE_SECONDS = 75.0
+"""An idle connection is kept this long: longer than reverse proxies keep theirs (nginx: 60), so that they close first."""
+HEAD_SECONDS = 15.0
+"""A request's head must be complete this long after its first byte."""
+MAX_HEAD_BYTES = 64 * 1024
+BACKLOG = 1024
+
+_HEAD_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class ClientConnection(TCPServer):
+    """One client's TCP connection.
+
+    Sends are not shielded, as hypercorn's are: one that is cut leaves half a message, so the connection is
+    closed with it. That is what makes a stop, and a client that takes nothing, end at once.
+    """
+
+    send_seconds: float
+    protocol_broken = False
+
+    async def protocol_send(self, event: Event) -> None:
+        """Send what the protocol has to send; give up on a client that takes nothing for `send_seconds`."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        try:
+            # Taking a free lock without a checkpoint saves a scheduler round for every chunk.
+            try:
+                self.send_lock.acquire_nowait()
+            except trio.WouldBlock:
+                await self.send_lock.acquire()
+            try:
+                with trio.move_on_after(self.send_seconds) as scope:
+                    await self.stream.send_all(event.data)
+            finally:
+                self.send_lock.release()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+            return
+        except trio.Cancelled:
+            await trio.aclose_forcefully(self.stream)
+            raise
+        if scope.cancelled_caught:
+            log.info("client took nothing", seconds=self.send_seconds)
+            await trio.aclose_forcefully(self.stream)
+            await self.protocol.handle(Closed())
+
+    async def _read_data(self) -> None:
+        """As hypercorn's, with a limit on how long a request's head may take."""
+        with trio.CancelScope() as head:
+            while True:
+                try:
+                    data = await self.stream.receive_some(MAX_RECV)
+                except (trio.ClosedResourceError, trio.BrokenResourceError):
+                    break
+                await self.protocol.handle(RawData(bytes(data)))
+                if data == b"":
+                    break
+                if self._awaits_head():
+                    head.deadline = min(head.deadline, trio.current_time() + HEAD_SECONDS)
+                else:
+                    head.deadline = float("inf")
+        if head.cancelled_caught:
+            await self.protocol_send(RawData(_HEAD_TIMED_OUT))
+        await self.protocol.handle(Closed())
+
+    def _awaits_head(self) -> bool:
+        """Whether bytes of a head are here, and the rest of it is not."""
+        protocol = self.protocol.protocol
+        return (
+            isinstance(protocol, H11Protocol)
+            and protocol.stream is None
+            and bool(protocol.connection.trailing_data[0])
+        )
+
+
+def listen(settings: Server) -> list[socket.socket]:
+    """Sockets that listen on `host` and `port`, one for each address that the host has.
+
+    Raises:
+        StartError: the address is taken, not ours, or unknown.
+    """
+    place = f"{settings.host}:{settings.port}"
+    try:
+        addresses = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise StartError(f"Can't listen on {place}: the host is not known ({error.strerror}).") from None
+    sockets: list[socket.socket] = []
+    for family, kind, protocol, _, address in dict.fromkeys(addresses):
+        listener = socket.socket(family, kind, protocol)
+        sockets.append(listener)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise StartError(f"Can't listen on {place}: {_bind_problem(error)}") from None
+        listener.setblocking(False)
+    return sockets
+
+
+def _bind_problem(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another program uses that port; choose another one ([server] port), or stop it."
+        case errno.EACCES:
+            return "ports below 1024 want privileges; choose a higher one ([server] port)."
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address ([server] host)."
+        case _:
+            return f"{error.strerror or os.strerror(error.errno or 0)}."
+
+
+def tls_context(settings: Server) -> ssl.SSLContext | None:
+    """The server's certificate; None where it speaks plain HTTP.
+
+    Raises:
+        StartError: the files hold no certificate and its key.
+    """
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"Can't use [server] tls_cert and tls_key: {error}.") from None
+    return context
+
+
+async def serve(
+    app: QuartTrio,
+    sockets: list[socket.socket],
+    *,
+    tls: ssl.SSLContext | None,
+    send_seconds: float,
+    drain: trio.Event,
+    drain_seconds: float,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `drain` is set and every connection has ended, at most `drain_seconds` later.
+
+    Draining closes the listening sockets and idle connections at once; running requests may finish. What is
+    left at the end is cut.
+    """
+    context = WorkerContext(None)
+    handler = partial(_handle, app, _hypercorn_config(), context, send_seconds)
+    listeners: list[trio.SocketListener | trio.SSLListener[trio.SocketStream]] = []
+    for listener in sockets:
+        plain = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+        listeners.append(plain if tls is None else trio.SSLListener(plain, tls, https_compatible=True))
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            accepting.start_soon(
+                partial(trio.serve_listeners, handler, listeners, handler_nursery=connections), name="accept"
+            )
+            task_status.started()
+            await drain.wait()
+            accepting.cancel_scope.cancel("draining")
+        for closing in listeners:
+            await closing.aclose()
+        await context.terminated.set()
+        connections.cancel_scope.deadline = trio.current_time() + drain_seconds
+
+
+async def _handle(
+    app: QuartTrio,
+    config: HypercornConfig,
+    context: WorkerContext,
+    send_seconds: float,
+    stream: trio.SSLStream[trio.SocketStream],
+) -> None:
+    """One connection, from accept to close; its crash is its own."""
+    connection = ClientConnection(wrap_app(app, 0, "asgi"), config, context, ConnectionState({}), stream)
+    connection.send_seconds = send_seconds
+    try:
+        await connection.run()
+    except Exception as error:  # the server goes on, whatever a connection ran into
+        log.error("defect in a connection", exc_info=error)
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def _hypercorn_config() -> HypercornConfig:
+    config = HypercornConfig()
+    config.accesslog = None  # we write our own line
+    config.errorlog = logging.getLogger("hypercorn")
+    config.include_server_header = False
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.keep_alive_max_requests = 1_000_000
+    config.h11_max_incomplete_size = MAX_HEAD_BYTES
+    return config

@@ -1,0 +1,153 @@
+"""The log: structured lines on stderr, for a person (console) or a machine (JSON), with per-module levels.
+
+Prompts and secrets never come here: events carry lengths, names and states, not contents.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from octoroute.telemetry import events
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40}
+DEFAULT_LEVEL = "info"
+
+
+def parse_levels(text: str) -> dict[str, int]:
+    """Read a filter such as `info,octoroute.routing=debug`: levels by module, the general one under "".
+
+    Raises:
+        ValueError: an unknown level; the message names it and what is allowed.
+    """
+    levels = {"": LEVELS[DEFAULT_LEVEL]}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        module, _, level = item.rpartition("=")
+        number = LEVELS.get(level.strip().lower())
+        if number is None:
+            raise ValueError(f"unknown log level {level.strip()!r}: must be one of {', '.join(LEVELS)}")
+        levels[module.strip()] = number
+    return levels
+
+
+class _Levels:
+    """Which lines pass; shared by all loggers, so that a reload can change it."""
+
+    def __init__(self) -> None:
+        self.by_module = {"": LEVELS[DEFAULT_LEVEL]}
+        self._known: dict[str, int] = {}
+
+    def replace(self, by_module: dict[str, int]) -> None:
+        self.by_module = by_module
+        self._known.clear()
+
+    def of(self, module: str) -> int:
+        """The level of the longest prefix of `module` that has one."""
+        level = self._known.get(module)
+        if level is None:
+            parts = module.split(".")
+            names = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
+            level = next(
+                (self.by_module[name] for name in names if name in self.by_module), self.by_module[""]
+            )
+            self._known[module] = level
+        return level
+
+    def __call__(self, _logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if LEVELS.get(method, logging.ERROR) < self.of(event.get("module", "")):
+            raise structlog.DropEvent
+        return event
+
+
+_levels = _Levels()
+
+
+def configure(
+    levels: str, log_format: Literal["auto", "console", "json"], stream: TextIO | None = None
+) -> None:
+    """Set the process's log up: which lines, in which form. May be called again (a reload does)."""
+    stream = sys.stderr if stream is None else stream
+    _levels.replace(parse_levels(levels))
+    console = log_format == "console" or (log_format == "auto" and stream.isatty())
+    renderers: list[Any]
+    if console:
+        renderers = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    else:
+        renderers = [structlog.processors.format_exc_info, _render_json]
+    structlog.configure(
+        processors=[
+            _levels,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *renderers,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries speak through the standard library's logging; only their trouble is ours to tell.
+    logging.basicConfig(level=logging.WARNING, handlers=[_FromStandardLibrary()], force=True)
+
+
+class _FromStandardLibrary(logging.Handler):
+    """Passes what libraries log on to our own log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        method = "error" if record.levelno >= logging.ERROR else "warning"
+        getattr(get_logger(record.name), method)(record.getMessage(), exc_info=record.exc_info or None)
+
+
+def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    line = {
+        "timestamp": event.pop("timestamp"),
+        "level": event.pop("level"),
+        "event": event.pop("event"),
+        **event,
+    }
+    return msgspec.json.encode(line, enc_hook=repr).decode()
+
+
+def get_logger(module: str) -> FilteringBoundLogger:
+    """The logger of one module; its name decides which level applies."""
+    logger: FilteringBoundLogger = structlog.get_logger(module=module)
+    return logger
+
+
+_exchanges = get_logger("octoroute.exchange")
+_attempts = get_logger("octoroute.relay")
+_routing = get_logger("octoroute.routing")
+_health = get_logger("octoroute.health")
+
+
+def on_event(event: events.Event) -> None:
+    """Tell one event: a line for each exchange, failed attempt and change of health; the rest under debug."""
+    match event:
+        case events.Finished():
+            fields = {
+                key: value for key, value in msgspec.structs.asdict(event).items() if value not in (None, "")
+            }
+            for key in ("seconds", "time_to_first_token", "overhead"):
+                if key in fields:
+                    fields[key] = round(fields[key], 6)
+            write = _exchanges.warning if event.status >= 500 or event.broken else _exchanges.info
+            write("request", **fields)
+        case events.Attempted(cause=None):
+            _attempts.debug("attempt", **msgspec.structs.asdict(event))
+        case events.Attempted():
+            _attempts.warning("attempt failed", **msgspec.structs.asdict(event))
+        case events.Routed():
+            _routing.debug("routed", **msgspec.structs.asdict(event))
+        case events.HealthChanged():
+            write = _health.info if event.new == "healthy" else _health.warning
+            write("endpoint " + event.new, **msgspec.structs.asdict(event))
+        case events.ProbeFailed():
+            _health.debug("probe failed", **msgspec.structs.asdict(event))
+        case events.MonitorFailed():
+            _health.error("health monitor crashed", error=event.error, restart_in=event.restart_in)
+        case events.FailedOver() | events.Committed():
+            pass  # told by the attempts and by the request's own line

@@ -1,0 +1,213 @@
+"""The Prometheus metrics, on a registry of our own. Labels are closed sets, bounded by the configuration."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from octoroute.telemetry import events
+from octoroute.telemetry.logs import get_logger
+
+log = get_logger("octoroute.telemetry.metrics")
+
+ROUTING_MS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
+SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+FIRST_TOKEN_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
+
+
+class EndpointState(NamedTuple):
+    """What a scrape tells of one endpoint."""
+
+    tier: str
+    endpoint: str
+    healthy: bool
+
+
+class TierState(NamedTuple):
+    """What a scrape tells of one tier."""
+
+    tier: str
+    in_flight: int
+    waiting: int
+
+
+class FleetState(NamedTuple):
+    """The fleet at the moment of a scrape."""
+
+    endpoints: list[EndpointState]
+    tiers: list[TierState]
+
+
+class _LiveState:
+    """Gauges read from the fleet when somebody scrapes, instead of kept up to date on every request."""
+
+    def __init__(self, read: Callable[[], FleetState]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        state = self._read()
+        healthy = GaugeMetricFamily(
+            "octoroute_endpoint_healthy", "1 while the endpoint takes requests.", labels=["tier", "endpoint"]
+        )
+        for endpoint in state.endpoints:
+            healthy.add_metric([endpoint.tier, endpoint.endpoint], float(endpoint.healthy))
+        in_flight = GaugeMetricFamily(
+            "octoroute_requests_in_flight", "Requests at a model server of the tier now.", labels=["tier"]
+        )
+        waiting = GaugeMetricFamily(
+            "octoroute_requests_waiting", "Requests waiting for a place in the tier now.", labels=["tier"]
+        )
+        for tier in state.tiers:
+            in_flight.add_metric([tier.tier], tier.in_flight)
+            waiting.add_metric([tier.tier], tier.waiting)
+        yield from (healthy, in_flight, waiting)
+
+
+class Metrics:
+    """All metrics of one daemon; `on_event` records what happened.
+
+    Recording never disturbs a request: what fails there is counted and logged.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.failures = 0
+        self._requests = Counter(
+            "octoroute_requests",
+            "Routed requests, by the tier chosen.",
+            ["tier", "strategy"],
+            registry=registry,
+        )
+        self._routing = Histogram(
+            "octoroute_routing_duration_ms",
+            "Milliseconds to choose a tier.",
+            ["strategy"],
+            buckets=ROUTING_MS,
+            registry=registry,
+        )
+        self._invocations = Counter(
+            "octoroute_model_invocations",
+            "Attempts at model servers, by the tier asked.",
+            ["tier"],
+            registry=registry,
+        )
+        self._health_failures = Counter(
+            "octoroute_health_tracking_failures",
+            "Health probes that failed.",
+            ["endpoint", "error_type"],
+            registry=registry,
+        )
+        self._recording_failures = Counter(
+            "octoroute_metrics_recording_failures",
+            "Metrics that could not be recorded.",
+            ["operation"],
+            registry=registry,
+        )
+        self._monitor_failures = Counter(
+            "octoroute_background_health_task_failures", "Crashes of the health monitor.", registry=registry
+        )
+        self._duration = Histogram(
+            "octoroute_request_duration_seconds",
+            "Seconds from the whole request's arrival to the end of the answer.",
+            ["tier"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._first_token = Histogram(
+            "octoroute_time_to_first_token_seconds",
+            "Seconds from the whole request's arrival to the first data of a streamed answer.",
+            ["tier"],
+            buckets=FIRST_TOKEN_SECONDS,
+            registry=registry,
+        )
+        self._overhead = Histogram(
+            "octoroute_overhead_seconds",
+            "Seconds of Octoroute's own work before the answer began: everything but waiting for others.",
+            ["tier"],
+            buckets=OVERHEAD_SECONDS,
+            registry=registry,
+        )
+        self._responses = Counter(
+            "octoroute_responses",
+            "Answers by status; 499 is a client that went away, tier none was refused before routing.",
+            ["tier", "status"],
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "octoroute_attempts", "Attempts by outcome.", ["tier", "endpoint", "outcome"], registry=registry
+        )
+        self._failovers = Counter(
+            "octoroute_failovers",
+            "Further attempts, by the tier and cause of the failed one before.",
+            ["tier", "cause"],
+            registry=registry,
+        )
+        self._broken_streams = Counter(
+            "octoroute_broken_streams", "Answers cut short after they had begun.", ["tier"], registry=registry
+        )
+        self._tokens = Counter(
+            "octoroute_tokens",
+            "Tokens, where the answer told them.",
+            ["tier", "direction"],
+            registry=registry,
+        )
+        build = Gauge("octoroute_build_info", "Always 1.", ["version", "python"], registry=registry)
+        build.labels(version, platform.python_version()).set(1)
+
+    def watch(self, read: Callable[[], FleetState]) -> None:
+        """Show the fleet's live state in every scrape."""
+        self.registry.register(_LiveState(read))
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """The metrics as text, with its content type: OpenMetrics where `accept` asks for it."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self.registry), content_type
+
+    def on_event(self, event: events.Event) -> None:
+        """Record one event."""
+        operation = type(event).__name__.lower()
+        try:
+            self._record(event)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the request goes on
+            self.failures += 1
+            self._recording_failures.labels(operation).inc()
+            log.error("metrics recording failed", operation=operation, error=repr(error))
+
+    def _record(self, event: events.Event) -> None:
+        match event:
+            case events.Routed():
+                self._requests.labels(event.tier, event.strategy).inc()
+                self._routing.labels(event.strategy).observe(event.seconds * 1000)
+            case events.Attempted():
+                self._invocations.labels(event.tier).inc()
+                self._attempts.labels(event.tier, event.endpoint, event.cause or "ok").inc()
+            case events.FailedOver():
+                self._failovers.labels(event.tier, event.cause).inc()
+            case events.Committed():
+                if event.stream:
+                    self._first_token.labels(event.tier).observe(event.seconds)
+                self._overhead.labels(event.tier).observe(event.overhead)
+            case events.Finished():
+                self._finished(event)
+            case events.ProbeFailed():
+                self._health_failures.labels(event.endpoint, event.error_type).inc()
+            case events.MonitorFailed():
+                self._monitor_failures.inc()
+            case events.HealthChanged():
+                pass  # the live gauge tells the state
+
+    def _finished(self, event: events.Finished) -> None:
+        self._responses.labels(event.tier, str(event.status)).inc()
+        if event.endpoint is not None:
+            self._duration.labels(event.tier).observe(event.seconds)
+        if event.broken:
+            self._broken_streams.labels(event.tier).inc()
+        for direction, count in (("in", event.tokens_in), ("out", event.tokens_out)):
+            if count is not None and count > 0:
+                self._tokens.labels(event.tier, direction).inc(count)
