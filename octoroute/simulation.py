@@ -138,7 +138,8 @@ def _texts(messages: list[dict[str, Any]]) -> Iterator[str]:
     for message in messages:
         content = message.get("content")
         parts = content if isinstance(content, list) else [{"text": content}]
-        yield from (part["text"] for part in parts if isinstance(part.get("text"), str))
+        texts = [part.get("text") for part in parts]
+        yield from (text for text in texts if isinstance(text, str))
 
 
 def _tokens(text: str) -> list[str]:

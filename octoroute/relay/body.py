@@ -14,6 +14,7 @@ from octoroute.relay.attempt import Answer
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.verdict import usage_of_answer, usage_of_events
 
+DONE = b"data: [DONE]"
 TAIL_CHUNKS = 4
 """How many of the last reads are kept to look for the usage: it stands in the last events."""
 
@@ -52,6 +53,8 @@ class RelayBody:
             self._ended()
             raise
         self._tail.append(chunk)
+        if self._events and chunk.rstrip().endswith(DONE):
+            self._exchange.said_done = True
         return chunk
 
     async def _next(self) -> bytes:

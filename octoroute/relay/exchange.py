@@ -42,6 +42,7 @@ class Exchange:
         self.scope = trio.CancelScope()
         self.cancelled_because: str | None = None
         self.client_gone = False
+        self.said_done = False
         self.broken = False
         self.started = trio.current_time()
         self.answered_status: int | None = None
@@ -85,8 +86,8 @@ class Exchange:
         self.scope.cancel(reason)
 
     def disconnected(self) -> None:
-        """The client went away before the end of its answer."""
-        self.client_gone = True
+        """The client went away. Many do so at a stream's `[DONE]`, which is no interruption."""
+        self.client_gone = not self.said_done
         self.cancel("client disconnected")
 
     # What happened to it

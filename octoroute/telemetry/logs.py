@@ -120,7 +120,6 @@ def get_logger(module: str) -> FilteringBoundLogger:
 
 _exchanges = get_logger("octoroute.exchange")
 _attempts = get_logger("octoroute.relay")
-_routing = get_logger("octoroute.routing")
 _health = get_logger("octoroute.health")
 
 
@@ -134,14 +133,18 @@ def on_event(event: events.Event) -> None:
             for key in ("seconds", "time_to_first_token", "overhead"):
                 if key in fields:
                     fields[key] = round(fields[key], 6)
-            write = _exchanges.warning if event.status >= 500 or event.broken else _exchanges.info
-            write("request", **fields)
-        case events.Attempted(cause=None):
-            _attempts.debug("attempt", **msgspec.structs.asdict(event))
+            if event.status >= 500 or event.broken:
+                _exchanges.warning("request", **fields)
+            elif event.strategy is None and event.status < 400:
+                _exchanges.debug("request", **fields)  # probes and scrapes of ours, all day long
+            else:
+                _exchanges.info("request", **fields)
+        case events.Attempted(cause=None) | events.Routed():
+            # On every request: what a level drops must cost nothing.
+            if _levels.of("octoroute.relay") <= logging.DEBUG:
+                _attempts.debug(type(event).__name__.lower(), **msgspec.structs.asdict(event))
         case events.Attempted():
             _attempts.warning("attempt failed", **msgspec.structs.asdict(event))
-        case events.Routed():
-            _routing.debug("routed", **msgspec.structs.asdict(event))
         case events.HealthChanged():
             write = _health.info if event.new == "healthy" else _health.warning
             write("endpoint " + event.new, **msgspec.structs.asdict(event))
