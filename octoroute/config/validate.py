@@ -44,8 +44,8 @@ _VISIBLE = re.compile(r"[\x21-\x7e]*")
 
 def host(value: str) -> str:
     """A name or an address to listen on; the brackets of `[::]` are dropped."""
-    plain = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    if not (_HOST.fullmatch(plain) or _is_ipv6(plain)):
+    plain = value.removeprefix("[").removesuffix("]")
+    if not (_HOST.fullmatch(value) or (_is_ipv6(plain) and value in {plain, f"[{plain}]"})):
         raise ValueError("must be a host name or an IP address to listen on, without a port")
     return plain
 
@@ -65,11 +65,12 @@ def base_url(value: str) -> str:
         raise ValueError("must begin with http:// or https://")
     if "@" in url.netloc:
         raise ValueError("must have no user name or password; an `api_key` is sent as a bearer token")
-    if not url.hostname or not (_HOST.fullmatch(url.hostname) or _is_ipv6(url.hostname)) or port == 0:
+    place = url.hostname or ""
+    if not (_is_ipv6(place) if "[" in url.netloc else _HOST.fullmatch(place)) or port == 0:
         raise ValueError("must have a valid host, such as http://localhost:11434/v1")
     if "?" in value or "#" in value:
         raise ValueError("must have no query and no fragment: the paths of the API are appended to it")
-    place = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    place = f"[{place}]" if ":" in place else place
     return f"{url.scheme}://{place}{'' if port is None else f':{port}'}{url.path.rstrip('/') or '/v1'}"
 
 
@@ -93,11 +94,12 @@ def upstream_model(value: str) -> str:
 
 def api_key(value: str) -> str:
     """A key of ours or of a model server's: it goes into a header."""
-    if not _HTTP_KEY.fullmatch(value.strip()):
+    plain = value.strip(" \t\r\n")
+    if not _HTTP_KEY.fullmatch(plain):
         raise ValueError(
             "must be one line of printable ASCII or Latin-1 characters, at least one (it goes into an HTTP header)"
         )
-    return value.strip()
+    return plain
 
 
 def health_path(value: str) -> str:

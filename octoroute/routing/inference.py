@@ -46,15 +46,13 @@ POINTS: dict[str, tuple[TaskType | None, float]] = {
     "depth": ("deep_analysis", 3),
     "style": ("creative_writing", 2),
     "creative": ("creative_writing", 2),  # only where no act and no question is: "a haiku about rain"
-    "stage": ("creative_writing", 2),  # only beside a script
     "programming": ("code", 2.5),
     "name": ("code", 2.5),
     "shared_name": ("code", 1),
     "thing": ("code", 1),
     "elsewhere": ("code", -3),
     "ask": ("question_answer", 1.5),
-    "yes_no": ("question_answer", 1),
-    "question_mark": ("question_answer", 0.5),
+    "yes_no": ("question_answer", 1.5),  # only with a question mark
     # shapes
     "code_fence": ("code", 3),
     "traceback": ("code", 3),
@@ -75,7 +73,10 @@ _AT_MOST = {"thing": 2, "programming": 2, "name": 2, "shared_name": 1, "depth": 
 """How often a kind counts; once, if it is not here and not an act."""
 
 _ACTS = frozenset({"make", "summarize", "analyze", "explain", "other"})
-_OBJECTS = {"creative": "creative", "style": "creative", "thing": "code", "programming": "code", "name": "code", "plain": "plain"}
+_OBJECTS = {
+    "creative": "creative", "style": "creative", "plain": "plain",
+    "programming": "code", "name": "code", "thing": "code", "script": "code",
+}  # fmt: skip
 _SPEAK_FOR_THEMSELVES = frozenset({"summarize", "analyze", "depth"})
 _AFTER, _BEFORE = 10, 8
 """How many words after an act, else before it, its object is looked for."""
@@ -163,14 +164,17 @@ def _starts(words: Words, hits: Sequence[Hit]) -> set[int]:
 
 def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *, free_order: bool) -> None:
     concepts = {hit.concept for hit in hits}
-    acted = False
+    technical = not concepts.isdisjoint({"thing", "script", "shared_name", "programming"})
+    acted = asked = False
     for hit in hits:
         concept, at_start = hit.concept, free_order or hit.start in starts
-        factor = (1 if at_start else LATER) * (LATER if acted else 1)
+        factor = (1 if at_start else LATER) * (LATER if acted or (asked and not at_start) else 1)
         if concept == "make":
             target = _object(hit, hits)
             if target is not None and target.concept not in _SPEAK_FOR_THEMSELVES:
-                tally.add(f"make+{_OBJECTS[target.concept]}", f"{hit.text}+{target.text}", factor=factor)
+                play = target.concept == "script" and "stage" in concepts
+                kind = "creative" if play else _OBJECTS[target.concept]
+                tally.add(f"make+{kind}", f"{hit.text}+{target.text}", factor=factor)
                 acted = True
         elif concept == "summarize":  # also as a noun, "the key points", it names the task
             tally.add(concept, hit.text, factor=LATER if acted else 1)
@@ -178,15 +182,18 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
         elif concept in _ACTS:
             tally.add(concept, hit.text, factor=factor)
             acted = True
-        elif concept in {"ask", "yes_no"}:
-            if at_start or (concept == "ask" and words.question):
+        elif concept == "ask":
+            if at_start or words.question:
                 tally.add(concept, hit.text)
-        elif concept == "stage":
-            if "thing" in concepts:
-                tally.add("stage", hit.text)
-                tally.add("elsewhere", hit.text)
+                asked = True
+        elif concept == "yes_no":
+            if at_start and (words.question or free_order):
+                tally.add(concept, hit.text)
+        elif concept == "script":
+            if "stage" not in concepts:
+                tally.add("thing", hit.text)
         elif concept == "elsewhere":
-            if concepts & {"thing", "shared_name", "programming"}:
+            if technical:
                 tally.add(concept, hit.text)
         elif concept in {"depth", "style", "programming", "name", "shared_name", "thing"}:
             tally.add(concept, hit.text)
@@ -194,8 +201,6 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
         first = next((hit for hit in hits if hit.concept == "creative" and hit.start <= 3), None)
         if first is not None:
             tally.add("creative", first.text)
-    if words.question:
-        tally.add("question_mark")
 
 
 def _object(act: Hit, hits: Sequence[Hit]) -> Hit | None:

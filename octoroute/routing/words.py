@@ -168,15 +168,18 @@ class Lexicon:
 LEXICONS = {language.code: Lexicon(language) for language in LANGUAGES}
 
 
-def _voters() -> dict[str, list[str]]:
-    """For each word of a Latin-script language, the languages that have it."""
-    voters: dict[str, list[str]] = {}
+def _voters() -> dict[str, dict[str, float]]:
+    """For each word of a Latin-script language, the languages that have it: half a vote if only in a phrase."""
+    voters: dict[str, dict[str, float]] = {}
     for language in LANGUAGES:
-        if language.common:
-            listings = (language.common, *(getattr(language, concept) for concept in CONCEPTS))
-            known = {word for listing in listings for phrase in _phrases(listing, "") for word in phrase.words}
-            for word in known:
-                voters.setdefault(word, []).append(language.code)
+        if not language.common:
+            continue
+        for concept in ("common", *CONCEPTS):
+            for phrase in _phrases(getattr(language, concept), concept):
+                vote = 1 if len(phrase.words) == 1 else 0.5
+                for word in phrase.words:
+                    votes = voters.setdefault(word, {})
+                    votes[language.code] = max(vote, votes.get(language.code, 0))
     return voters
 
 
@@ -187,9 +190,8 @@ def language_of(words: Sequence[str]) -> str:
     """The code of the language that most words belong to; English where nothing tells."""
     votes = dict.fromkeys(LEXICONS, 0.0)
     for word in set(words):
-        if word.isascii():
-            for code in _VOTERS.get(word, ()):
-                votes[code] += 1
+        for code, vote in _VOTERS.get(word, {}).items():
+            votes[code] += vote
     latin = sum(1 for word in words if word[0] < "\u0250")
     scripts: dict[str, int] = {}
     for word in words:

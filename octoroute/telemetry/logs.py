@@ -127,9 +127,8 @@ def on_event(event: events.Event) -> None:
     """Tell one event: a line for each exchange, failed attempt and change of health; the rest under debug."""
     match event:
         case events.Finished():
-            fields = {
-                key: value for key, value in msgspec.structs.asdict(event).items() if value not in (None, "")
-            }
+            given = msgspec.structs.asdict(event)
+            fields = {key: value for key, value in given.items() if value not in (None, "") and value is not False}
             for key in ("seconds", "time_to_first_token", "overhead"):
                 if key in fields:
                     fields[key] = round(fields[key], 6)

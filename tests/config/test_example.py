@@ -78,5 +78,5 @@ def test_defaults_are_told_as_they_are() -> None:
 
 def test_it_can_be_read_in_any_terminal() -> None:
     assert TEMPLATE.isascii()
-    assert max(map(len, TEMPLATE.splitlines())) <= 112
+    assert max(map(len, TEMPLATE.splitlines())) <= 110
     assert not re.search(r"[ \t]$", TEMPLATE, re.MULTILINE)

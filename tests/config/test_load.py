@@ -432,3 +432,8 @@ def test_lines_are_left_out_where_they_are_unknown(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigError) as raised:
         parse("[server]\nport = -1\n" + ENDPOINT, source="c.toml", base_dir=Path(), environ={})
     assert raised.value.problems == ("c.toml: [server] port = -1: must be a whole number from 0 to 65535",)
+
+
+def test_a_secret_in_the_wrong_place_is_not_shown_where_it_looks_like_a_url() -> None:
+    [problem] = problems(f'{ENDPOINT}[server]\nhost = "http://user:{SECRET}@host"\n')
+    assert problem.startswith('5: [server] host = "http://***@host": ')

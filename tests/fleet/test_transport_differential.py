@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import h11
 import httpx
 import pytest
 import trio
@@ -24,8 +25,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 SHORT = OK + b"Content-Length: 5\r\n\r\nhello"
 LARGE = b"x" * 3_000_000  # more than what the sockets' buffers take
-
-Script = "Callable[[Server, Peer], Awaitable[None]]"
 
 
 @dataclass
@@ -293,6 +292,7 @@ CASES: dict[str, Case] = {
     "control character in a header value": reply(OK + b"X: a\x01b\r\nContent-Length: 2\r\n\r\nhi"),
     "HTTP/1.2": reply(b"HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
     "line break before the status line": reply(b"\r\n" + SHORT),
+    "length in a trailer": reply(CHUNKED + b"2\r\nhi\r\n0\r\nContent-Length: 9\r\n\r\n"),
     "101": reply(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
     # Requests that cannot be sent
     "line break in a header": reply(SHORT, headers=[(b"X", b"a\r\nY: b")]),
@@ -306,7 +306,7 @@ CASES: dict[str, Case] = {
     "unknown scheme": reply(SHORT, scheme="ftp"),
     # Timeouts
     "read timeout": Case(silent, timeout={"read": 0.05}),
-    "read timeout after an upload": Case(counts_the_upload, content=LARGE, timeout={"read": None}),
+    "read timeout after an upload": Case(silent, content=LARGE, timeout={"read": 0.05}),
     "read timeout in the body": Case(silent_in_the_body, timeout={"read": 0.05}),
     "write timeout": Case(deaf, content=LARGE * 3, timeout={"write": 0.05}),
     "TLS handshake timeout": Case(silent, scheme="https", timeout={"connect": 0.05}),
@@ -326,12 +326,31 @@ CASES: dict[str, Case] = {
     "http to a TLS server": Case(silent, server_tls="server", any_loss=True),
 }
 
-FAILED = "RemoteProtocolError"
-# What we do there, and why that is safer or equal. Each differs from httpcore: else it does not belong here.
-DEVIATIONS: dict[str, tuple[str, str]] = {
-    "closes on the second request": ("200 hello", "retried without blame; httpcore raises"),
-    "resets on the second request": ("200 hello", "retried without blame; httpcore raises"),
+# How the last request ends with us, and why that is safer than httpcore or equal to it. Each entry differs from
+# httpcore; one that no longer does fails, and is to be taken out.
+DEVIATIONS: dict[str, tuple[bytes | str, str]] = {
+    "closes on the second request": (b"hello", "stale keep-alive: sent again without blame; httpcore raises"),
+    "resets on the second request": (b"hello", "stale keep-alive: sent again without blame; httpcore raises"),
+    "answers pipelined nobody asked for": (b"hello", "httpcore gives the stray answer to the next request"),
+    "uppercase CHUNKED": (b"hi", "our headers are as received; h11 makes this value lower case"),
+    "length overflows": ("RemoteProtocolError", "refused at once; httpcore waits for 99999999999999999999 bytes"),
+    "equal lengths": ("RemoteProtocolError", "allowed to refuse, RFC 9112, 6.3; no model server sends it"),
+    "length and chunked": ("RemoteProtocolError", "smuggling, RFC 9112, 6.3; h11 believes chunked"),
+    "length in a trailer": ("RemoteProtocolError", "forbidden, RFC 9110, 6.5.1; h11 does not look"),
+    "line feeds only": ("RemoteProtocolError", "llhttp is strict; no model server sends it"),
+    "folded header": ("RemoteProtocolError", "obsolete, RFC 9112, 5.2; no model server sends it"),
+    "blank after the chunk size": ("RemoteProtocolError", "no chunk-size, RFC 9112, 7.1; no model server sends it"),
+    "control character in a header value": ("RemoteProtocolError", "forbidden, RFC 9110, 5.5; we relay headers"),
+    "HTTP/1.2": ("RemoteProtocolError", "there is no such version"),
+    "line break before the status line": (b"hello", "harmless: blank lines between messages carry nothing"),
 }
+
+LOST = {"ReadError", "WriteError", "ConnectError", "RemoteProtocolError"}
+
+
+def outcome(error: Exception, case: Case) -> str:
+    name = type(error).__name__
+    return "lost" if case.any_loss and name in LOST else name
 
 
 async def outcomes(transport: httpx.AsyncBaseTransport, case: Case, port: int) -> list[tuple[Any, ...]]:
@@ -350,10 +369,9 @@ async def outcomes(transport: httpx.AsyncBaseTransport, case: Case, port: int) -
         )
         try:
             response = await transport.handle_async_request(request)
-        except httpx.HTTPError as error:
-            seen.append(("no response", type(error).__name__))
+        except (httpx.HTTPError, h11.LocalProtocolError) as error:  # httpcore lets h11's slip through
+            seen.append(("no response", outcome(error, case)))
             continue
-        head = (response.status_code, response.headers.raw, sorted(response.extensions.items(), key=repr)[:0])
         names = ("http_version", "reason_phrase")
         head = (response.status_code, response.headers.raw, *(response.extensions[name] for name in names))
         assert isinstance(response.stream, httpx.AsyncByteStream)
@@ -361,13 +379,14 @@ async def outcomes(transport: httpx.AsyncBaseTransport, case: Case, port: int) -
             body = b"".join([item async for item in response.stream])
             seen.append((*head, body))
         except httpx.HTTPError as error:
-            seen.append((*head, "broken body", type(error).__name__))
+            seen.append((*head, "broken body", outcome(error, case)))
         finally:
             await response.aclose()
         await trio.sleep(0.03 if "idle" in case.script.__name__ else 0)
     return seen
 
 
+@pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")  # httpcore leaves request bodies open
 @pytest.mark.parametrize("name", CASES)
 async def test_differential(name: str) -> None:
     case = CASES[name]
@@ -380,6 +399,9 @@ async def test_differential(name: str) -> None:
             server_tls = getattr(contexts, case.server_tls) if case.server_tls else None
             async with raw_server(case.script, ssl_context=server_tls) as server, transport:
                 results.append(await outcomes(transport, case, server.port))
-    print(name, results)
     assert "0 connecting, 0 active, 0 idle" in repr(ours)
-    assert results[0] == results[1]
+    if name in DEVIATIONS:
+        assert results[0] != results[1]
+        assert results[0][-1][-1] == DEVIATIONS[name][0]
+    else:
+        assert results[0] == results[1]

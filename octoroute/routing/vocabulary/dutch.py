@@ -30,8 +30,9 @@ DUTCH = Language(
     programming="""
         python functie | python script | broncode | reguliere expressie | reguliere expressies | regex | unittest | unittests | unit test | unit tests | syntaxfout
         | compileerfout | programmeren | programmeertaal | refactor* | debug | geheugenlek | sql query | opdrachtregel""",
+    script="script | scripts",
     thing="""
-        functie | functies | script | scripts | klasse | programma | code | algoritme | query | test | tests | bug | bugs | fout | foutmelding | app | applicatie | api
+        functie | functies |  klasse | programma | code | algoritme | query | test | tests | bug | bugs | fout | foutmelding | app | applicatie | api
         | module | bibliotheek | component | database | server | lijst | array | string | variabele | lus | methode | uitzondering | website
         | webpagina | json | csv | bestanden | map""",
     plain="""

@@ -38,20 +38,20 @@ ENGLISH = Language(
     make="""
         write | rewrite | create | make | make up | generate | compose | draft | give me | give us | come up with | produce | build | code
         | develop | fix | add | review | convert | continue | invent | tell me | tell us | show me | complete | finish | modify | change
-        | update | improve | optimize | optimise | port | sketch | craft | provide | provide me with | implement | correct""",
+        | update | improve | optimize | optimise | port | sketch | craft | provide | provide me with | correct""",
     creative="""
         poem | poems | poetry | story | stories | short story | tale | tales | fairy tale | bedtime story | haiku | haikus | sonnet | limerick
         | ballad | ode | lyrics | song lyrics | song | songs | rap | verse | verses | novel | novella | fanfic | fan fiction | fanfiction
         | screenplay | film script | movie script | monologue | dialogue | scene | plot | chapter of | essay | speech | toast
         | eulogy | blog post | blogpost | blog article | article about | slogan | slogans | tagline | taglines | jingle | nursery rhyme | rhyme | rhymes
         | lullaby | riddle | riddles | parody | satire | fable | myth | legend | backstory | character | worldbuilding
-        | love letter | short film | melody | diary entry | sketch about""",
+        | love letter | melody | diary entry | sketch about""",
     style="""
         in the style of | once upon a time | roleplay | role play | role playing | rp with me | pretend you are | pretend to be
         | imagine you are a | creative writing | write creatively | brainstorm names""",
     stage="""
-        film | films | movie | movies | theatre | theater | sitcom | tv show | stage play | video | podcast | commercial | actors | actor
-        | brothers | school play""",
+        film | films | short film | movie | movies | theatre | theater | sitcom | tv show | stage play | play | video | podcast | commercial
+        | school play""",
     programming="""
         regex | regexp | regular expression | regular expressions | unit test | unit tests | stack trace | stacktrace | traceback | source code
         | codebase | pull request | merge request | refactor | debug | debugging | debugger | compiler error | compile error | compiler
@@ -59,11 +59,12 @@ ENGLISH = Language(
         | code snippet | programming | coding | git commit | git rebase | git merge | merge conflict | rest api | api endpoint
         | web server | web app | webapp | web scraper | command line | sql query | database schema | type hint | type hints | linked list | binary tree
         | binary search | hash table | hashmap | recursion | unit testing | pseudocode | code golf | boilerplate | syntax error | login endpoint
-        | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
+        | lru cache | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
+    script="script | scripts",
     thing="""
-        function | functions | method | methods | script | scripts | class | classes | program | programs | code | codes | algorithm | algorithms
+        function | functions | method | methods |  class | classes | program | programs | code | codes | algorithm | algorithms
         | query | queries | test | tests | bug | bugs | app | application | api | apis | endpoint | module | library | package | component
-        | database | server | parser | compiler | interface | struct | array | arrays | string | strings | list | dict | dictionary | tuple
+        | database | server | parser | compiler | interface | struct | array | arrays | string | strings | list | lists | cache | dict | dictionary | tuple
         | integer | integers | variable | variables | loop | json | csv | yaml | xml | exception | compile | compiles | parse | sort | website | webpage
         | web page | framework | thread | pointer | repository | repo | commit | deploy | cli | gui | plugin | middleware | crashes | exit code
         | snippet | macro | formula | implement""",
@@ -89,7 +90,7 @@ ENGLISH = Language(
         | cost benefit | compare and contrast | risk assessment | threat model | security audit | both sides | critically""",
     explain="""
         explain | describe | define | tell me about | what does it mean | teach me | elaborate on | clarify | give an example of
-        | give me an example of | name | list | state | calculate | compute | solve | find | determine | identify | simplify | answer""",
+        | give me an example of | name the | name a | name three | list the | list all | list some | list three | list five | list ten | state the | calculate | compute | solve | find | determine | identify | simplify | answer""",
     ask="""
         who | whom | whose | what | what s | whats | when | where | where s | why | which | how | how many | how much | how long | how far
         | how old""",

@@ -32,8 +32,9 @@ FRENCH = Language(
         fonction python | code source | expression régulière | expressions régulières | regex | test unitaire | tests unitaires | erreur de compilation
         | erreur de syntaxe | trace d appel | programmation | refactorise* | débogue* | fuite de mémoire | base de code | requête sql
         | ligne de commande | script bash | compile pas""",
+    script="script | scripts",
     thing="""
-        fonction | fonctions | script | scripts | classe | programme | code | algorithme | requête | test | tests | bug | bugs | erreur | appli | application
+        fonction | fonctions |  classe | programme | code | algorithme | requête | test | tests | bug | bugs | erreur | appli | application
         | api | module | bibliothèque | composant | base de données | serveur | liste | tableau | chaîne | variable | boucle | méthode
         | exception | site web | json | csv | fichiers | dossier | trier""",
     plain="""

@@ -38,8 +38,9 @@ GERMAN = Language(
         python funktion | python skript | unit test | unit tests | quellcode | quelltext | regulärer ausdruck | reguläre ausdrücke | regex | stacktrace
         | nullpointerexception | kompiliert | kompilierfehler | syntaxfehler | programmiersprache | programmieren | refaktorier* | refactor*
         | debugge | datenbankabfrage | schnittstelle | speicherleck | codebasis | pull request""",
+    script="skript | skripte | script",
     thing="""
-        funktion | funktionen | skript | skripte | script | klasse | klassen | programm | code | algorithmus | abfrage | test | tests | fehler | bug | bugs
+        funktion | funktionen |   klasse | klassen | programm | code | algorithmus | abfrage | test | tests | fehler | bug | bugs
         | app | api | modul | bibliothek | komponente | datenbank | server | parser | liste | array | zeichenkette | variable | schleife | methode
         | ausnahme | webseite | website | json | csv | dateien | ordner | implementier*""",
     plain="""

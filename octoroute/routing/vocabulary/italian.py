@@ -31,8 +31,9 @@ ITALIAN = Language(
     programming="""
         codice sorgente | espressione regolare | espressioni regolari | regex | test unitario | test unitari | errore di sintassi | errore di compilazione
         | programmazione | refactor* | rifattorizza | debugga | non compila | perdita di memoria | query sql | riga di comando | script bash""",
+    script="script",
     thing="""
-        funzione | funzioni | script | classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
+        funzione | funzioni |  classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
         | modulo | libreria | componente | database | server | lista | array | stringa | variabile | ciclo | metodo | eccezione | pagina web
         | sito web | sito | json | csv | file | cartella""",
     plain="""

@@ -28,8 +28,9 @@ POLISH = Language(
     programming="""
         kod źródłowy | wyrażenie regularne | wyrażenia regularne | regex | test jednostkowy | testy jednostkowe | błąd składni | błąd kompilacji
         | programowani* | zrefaktoryzuj | refaktor* | zdebuguj | wyciek pamięci | zapytanie sql | wiersz poleceń""",
+    script="skrypt*",
     thing="""
-        funkcj* | skrypt* | klas* | program | programu | kod | kodu | kodzie | algorytm* | zapytanie | test | testy | bug | błąd | błędy | wyjątek | aplikacj* | api | moduł*
+        funkcj* |  klas* | program | programu | kod | kodu | kodzie | algorytm* | zapytanie | test | testy | bug | błąd | błędy | wyjątek | aplikacj* | api | moduł*
         | bibliotek* | komponent* | baz* danych | serwer* | list* | tablic* | zmienn* | pętl* | metod* | stron* internetow* | json | csv | plik*
         | folder*""",
     plain="email | e mail | mail | list do | list motywacyjny | wiadomość | odpowiedź | cv | zaproszenie | przepis | akapit | zdanie | gramatyk* | ortografi* | plan | tytuł",

@@ -31,8 +31,9 @@ PORTUGUESE = Language(
     programming="""
         código fonte | expressão regular | expressões regulares | regex | teste unitário | testes unitários | erro de sintaxe | erro de compilação
         | programação | refatore | refatorar | depure | depurar | vazamento de memória | consulta sql | linha de comando | script bash""",
+    script="script | scripts | roteiro",
     thing="""
-        função | funções | script | scripts | roteiro | classe | programa | código | algoritmo | consulta | teste | testes | bug | erro | erros | aplicativo | app | aplicação
+        função | funções |   classe | programa | código | algoritmo | consulta | teste | testes | bug | erro | erros | aplicativo | app | aplicação
         | api | módulo | biblioteca | componente | banco de dados | servidor | lista | array | string | variável | laço | método | exceção
         | página web | site | json | csv | arquivos | ficheiros | pasta""",
     plain="""

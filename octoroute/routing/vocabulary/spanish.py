@@ -32,8 +32,9 @@ SPANISH = Language(
         código fuente | expresión regular | expresiones regulares | regex | prueba unitaria | pruebas unitarias | tests unitarios | error de sintaxis
         | error de compilación | programación | refactoriza* | depura* | fuga de memoria | consulta sql | línea de comandos | script de bash
         | base de código""",
+    script="script | guion",
     thing="""
-        función | funciones | script | guion | clase | programa | código | algoritmo | consulta | prueba | test | tests | bug | error | errores | aplicación | app
+        función | funciones |  clase | programa | código | algoritmo | consulta | prueba | test | tests | bug | error | errores | aplicación | app
         | api | módulo | biblioteca | componente | base de datos | servidor | lista | arreglo | cadena | variable | bucle | método | excepción
         | página web | sitio web | json | csv | archivos | carpeta""",
     plain="""

@@ -1,0 +1,119 @@
+# Everything a developer does here. `just` alone lists the recipes; without just, see the Makefile.
+set positional-arguments
+
+export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
+python := ".venv/bin/python"
+
+[private]
+default:
+    @just --list --unsorted
+
+# make the environment with everything that development needs
+setup:
+    make .venv/check.done .venv/llama.done
+
+# lint, formatting, async lint, types and the everyday tests: what CI runs
+check: lint format-check async-lint types test
+
+# ruff's rules
+lint:
+    ruff check .
+
+# show what `just format` would change
+format-check:
+    ruff format --check .
+
+# flake8-async's rules, which find more async faults than ruff's
+async-lint:
+    flake8-async octoroute tests benchmarks demo
+
+# mypy --strict
+types:
+    mypy
+
+# format the code, and fix what ruff can fix
+format:
+    ruff format .
+    ruff check --fix .
+
+# the everyday tests (under 5 minutes); arguments go to pytest
+test *args:
+    {{ python }} -m pytest "$@"
+
+# the tests whose last run failed
+failed:
+    {{ python }} -m pytest --last-failed
+
+# the tests of one part: just part fleet
+part name *args:
+    {{ python }} -m pytest tests/{{ name }} "${@:2}"
+
+# run the tests again on every change of a file
+watch *args:
+    #!/usr/bin/env bash
+    last=
+    while sleep 1; do
+        now=$(find octoroute tests -name '*.py' -newer .venv/pyvenv.cfg -printf '%T@ %p\n' | sort | sha256sum)
+        if [ "$now" != "$last" ]; then last=$now; {{ python }} -m pytest --quiet "$@"; fi
+    done
+
+# end-to-end tests against real llama.cpp servers and the openai SDK
+e2e *args:
+    {{ python }} -m pytest tests/e2e "$@"
+
+# the slow suites, such as memory over 5,000 streams
+slow *args:
+    {{ python }} -m pytest tests/slow "$@"
+
+# everyday, end-to-end and slow tests
+test-all: test e2e slow
+
+# test coverage as a table (installs coverage)
+coverage:
+    {{ python }} -m pip install --quiet coverage
+    {{ python }} -m coverage run --source octoroute -m pytest --quiet
+    {{ python }} -m coverage report --skip-covered --show-missing
+
+# the benchmark, beside LiteLLM's proxy and the floor of the stack
+bench *args:
+    {{ python }} -m benchmarks "$@"
+
+# a short benchmark
+bench-quick: (bench "--quick")
+
+# three real llama.cpp servers with a real small model, and Octoroute in front
+demo *args:
+    {{ python }} -m demo.run "$@"
+
+# a simulated fleet, and Octoroute in front
+simulate *args:
+    octoroute demo "$@"
+
+# start Octoroute with ./config.toml
+run *args:
+    octoroute "$@"
+
+# explain where a prompt would go
+route *args:
+    octoroute route "$@"
+
+# write a configuration to begin with
+config:
+    octoroute config -o config.toml
+
+# what this tree depends on, as installed
+versions:
+    {{ python }} -m pip list
+
+# build the wheel and the source archive
+build:
+    {{ python }} -m pip install --quiet build
+    {{ python }} -m build
+
+# what continuous integration runs, in a clean environment
+ci:
+    bash .ci/run
+
+# remove the environment and everything that tools left
+clean:
+    make clean
