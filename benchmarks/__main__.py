@@ -120,7 +120,7 @@ def _machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "load_average_before": os.getloadavg()[0],
+        "load_average_before": round(os.getloadavg()[0], 2),
     }
 
 
@@ -297,6 +297,14 @@ def _run(plan: _Plan, chosen: set[str], litellm_venv: Path, outcomes: dict[str, 
         return remarks + _bottlenecks(running)
 
 
+def _not_quiet(load_average: float) -> list[str]:
+    if load_average < 0.5:
+        return []
+    return [
+        f"note: the load average was {load_average:.1f} before the start: on a quiet machine figures are better"
+    ]
+
+
 def _print(outcomes: dict[str, Outcome], plan: _Plan, remarks: list[str], judged: list[Verdict]) -> None:
     spread = f"medians of {plan.rounds} rounds of {plan.seconds:g} s, ± half the range between rounds"
     print(f"\n{spread}\n\n{table(outcomes, connections=plan.connections, streams=plan.streams)}\n")
@@ -318,11 +326,11 @@ def main() -> int:
         return 1
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with it ignored
-    plan, machine = _plan(arguments), _machine()
+    plan, machine, busy = _plan(arguments), _machine(), _not_quiet(os.getloadavg()[0])
     print(", ".join(f"{key.replace('_', ' ')} {value}" for key, value in machine.items()), flush=True)
     outcomes: dict[str, Outcome] = {}
     try:
-        remarks = _run(plan, arguments.chosen, arguments.litellm_venv.absolute(), outcomes)
+        remarks = busy + _run(plan, arguments.chosen, arguments.litellm_venv.absolute(), outcomes)
     except targets.TargetError as error:
         _say(str(error))
         return 1

@@ -131,14 +131,11 @@ _CELL_WIDTH = 18
 
 
 def _cell(values: Sequence[float], digits: int) -> str:
-    """The median, and half of the way from the lowest to the highest round, in percent of it."""
+    """The median, and half of the way from the lowest round to the highest."""
     if not values:
         return "-"
-    middle = statistics.median(values)
-    text = f"{middle:,.{digits}f}"
-    if len(values) == 1 or not middle:
-        return text
-    return f"{text} ±{(max(values) - min(values)) / 2 / abs(middle) * 100:3.0f}%"
+    text = f"{statistics.median(values):,.{digits}f}"
+    return text if len(values) == 1 else f"{text} ±{(max(values) - min(values)) / 2:,.{digits}f}"
 
 
 def _line(label: str, cells: Iterable[str]) -> str:

@@ -166,7 +166,7 @@ class LlamaServer:
         command += ["--ctx", str(self.ctx), "--parallel", str(self.parallel)]
         # Its standard input is our leash: it ends when we do. In a session of its own, Ctrl-C in the terminal
         # reaches only us, and we stop the router before the models.
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
+        self._process = subprocess.Popen(  # our own module
             command,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -265,7 +265,7 @@ def serve(alias: str, model: Path, *, port: int, ctx: int, parallel: int, until_
     params.endpoint_metrics = params.endpoint_slots = True
     params.use_jinja, params.chat_template = True, _CHAT_TEMPLATE
     server = xllamacpp.Server(params)  # it listens, with the model loaded, when this returns
-    print(f"{_LISTENING}{server.listening_address}", flush=True)  # noqa: T201  # that is what stdout is for
+    print(f"{_LISTENING}{server.listening_address}", flush=True)  # that is what stdout is for
     if until_eof:
         threading.Thread(target=_end_at_eof, daemon=True).start()
     signal.sigwait(stopping)

@@ -113,7 +113,7 @@ def router(config: Path, url: str) -> Iterator[subprocess.Popen[bytes]]:
     In a session of its own, Ctrl-C reaches only us: we stop it, while its models are still there.
     """
     command = [sys.executable, "-m", "octoroute", "--config", str(config)]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # noqa: S603  # our own program
+    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True)  # our own program
     try:
         _await_ready(process, url)
         yield process
@@ -172,7 +172,7 @@ def introduce(url: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201  # a program for people
+    print(text, flush=True)  # a program for people
 
 
 def _fail(message: str) -> NoReturn:

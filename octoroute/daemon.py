@@ -33,8 +33,8 @@ from octoroute.telemetry.metrics import Metrics
 
 log = logs.get_logger("octoroute.daemon")
 
-HARD_STOP_MARGIN_SECONDS = 5.0
-"""After the drain's end everything was cancelled; if the process is still there then, it is ended."""
+CUT_MARGIN_SECONDS = 3.0
+"""What was cut at the end of the drain may take this long to say so to its client."""
 EXIT_STOPPED_HARD = 1
 
 Announce = Callable[[str], None]
@@ -58,6 +58,7 @@ async def run(
             root.start_soon(daemon.watch_signals, name="signals")
             results = await daemon.service.monitor.sweep()
             root.start_soon(daemon.service.supervisor.run, name="monitor")
+            root.start_soon(daemon.cut_after_drain, name="cut after drain")
             await root.start(daemon.serve, sockets, tls, name="server")
             daemon.url = reachable_url(config, sockets[0].getsockname()[1])
             announce(start_message(daemon, results))
@@ -98,7 +99,7 @@ class Daemon:
                 tls=tls,
                 send_seconds=server.stream_idle_timeout_seconds,
                 drain=self._draining,
-                drain_seconds=server.drain_timeout_seconds,
+                drain_seconds=server.drain_timeout_seconds + CUT_MARGIN_SECONDS,
                 task_status=task_status,
             )
         finally:
@@ -111,6 +112,14 @@ class Daemon:
         log.info("draining", reason=reason, running=len(self.app.exchanges))
         self.service.draining = True
         self._draining.set()
+
+    async def cut_after_drain(self) -> None:
+        """End what still runs when the time to drain is over, naming it in the log."""
+        await self._draining.wait()
+        await trio.sleep(self.service.config.server.drain_timeout_seconds)
+        for exchange in list(self.app.exchanges):
+            log.warning("cut at the end of the drain", exchange=exchange.id, path=exchange.path)
+            exchange.cancel("Octoroute is shutting down")
 
     async def watch_signals(self) -> None:
         """Obey signals until cancelled."""

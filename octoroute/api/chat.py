@@ -56,7 +56,7 @@ async def read_body(exchange: Exchange) -> bytes:
         # Without this, any web page could post here: only application/json makes a browser ask first.
         raise UnsupportedMediaType("A request with an Origin must have the content type application/json.")
     body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-    exchange.received(len(body))
+    exchange.received(len(body), service().config.server.max_request_seconds)
     return body
 
 

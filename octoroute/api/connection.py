@@ -14,7 +14,8 @@ from quart.utils import encode_headers
 from quart.wrappers import Request, Response
 from quart_trio.asgi import TrioASGIHTTPConnection
 
-from octoroute.errors import Draining
+from octoroute.openai.errors import error_body
+from octoroute.openai.sse import error_event
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.headers import request_id
 
@@ -50,8 +51,8 @@ class Connection(TrioASGIHTTPConnection):
                     nursery.start_soon(self._listen, request, receive)
                     await self._respond(send, cast("Response", await self.app.handle_request(request)))
                     nursery.cancel_scope.cancel()
-            if not self._begun and not exchange.client_gone:
-                await self._refuse_cancelled(send)
+            if exchange.scope.cancelled_caught and not exchange.client_gone:
+                await self._say_why(send)
         finally:
             self.app.exchanges.discard(exchange)
             await exchange.release()
@@ -125,12 +126,17 @@ class Connection(TrioASGIHTTPConnection):
         self._handed_over = True
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _refuse_cancelled(self, send: ASGISendCallable) -> None:
-        """The exchange was cancelled before its answer began: tell the client, briefly."""
+    async def _say_why(self, send: ASGISendCallable) -> None:
+        """The exchange was cancelled, not by its client: tell that one, briefly."""
         exchange = self._exchange
-        error = Draining(f"The request was cancelled: {exchange.cancelled_because}.")
-        response = self.app.error_response(error, self.scope["path"])
+        error = exchange.interruption()
         with trio.move_on_after(LAST_WORD_SECONDS):
-            self._received.set()
-            response.headers["connection"] = "close"
-            await self._respond(send, response)
+            if not self._begun:
+                exchange.endpoint = None  # no answer of its is relayed
+                response = self.app.error_response(error, self.scope["path"])
+                response.headers["connection"] = "close"
+                await self._respond(send, response)
+            elif exchange.stream:
+                event = error_event(error_body(error))
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        exchange.broken = self._begun and not self._handed_over

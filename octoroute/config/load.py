@@ -6,6 +6,7 @@ so that one bad value hides no other. What types can't express stands in `octoro
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -199,12 +200,11 @@ def _converted(value: object, type_: Any, check: Check | None) -> Any:
     """One value as its type and its check want it. Raises a ValueError that says what is allowed."""
     if check and isinstance(value, str):
         value = check(value)
-    # Beyond TOML's range, or neither: inf and nan compare so, too.
-    odd = isinstance(value, int | float) and not -(2**63) <= value < 2**63
-    try:
-        return msgspec.convert(None if odd else value, type_, dec_hook=_secret)
-    except msgspec.ValidationError:
-        raise ValueError(f"must be {_allowed(type_)}") from None
+    # A number beyond TOML's 64 bits is none; inf and nan compare so, too.
+    if not isinstance(value, int | float) or -(2**63) <= value < 2**63:
+        with contextlib.suppress(msgspec.ValidationError):
+            return msgspec.convert(value, type_, dec_hook=_secret)
+    raise ValueError(f"must be {_allowed(type_)}")
 
 
 def _secret(_: type, value: object) -> Secret:

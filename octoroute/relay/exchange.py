@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import trio
 
 from octoroute.config.model import Tier
-from octoroute.errors import Cause, InternalError
+from octoroute.errors import Cause, Draining, InternalError, RequestError, UpstreamTimeout
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.relay.verdict import Usage
 from octoroute.routing.facts import Facts
@@ -85,6 +85,13 @@ class Exchange:
             self.cancelled_because = reason
         self.scope.cancel(reason)
 
+    def interruption(self) -> RequestError:
+        """What to tell the client of an exchange that was cancelled."""
+        if self.cancelled_because is None:  # by its own deadline
+            self.cancelled_because = "total time limit"
+            return UpstreamTimeout("The request took longer than server.max_request_seconds allows.")
+        return Draining(f"The request was cut off: {self.cancelled_because}.", headers={"Retry-After": "5"})
+
     def disconnected(self) -> None:
         """The client went away. Many do so at a stream's `[DONE]`, which is no interruption."""
         self.client_gone = not self.said_done
@@ -92,10 +99,12 @@ class Exchange:
 
     # What happened to it
 
-    def received(self, size: int) -> None:
-        """The whole request is here: durations count from now."""
+    def received(self, size: int, max_seconds: float) -> None:
+        """The whole request is here: durations count from now. `max_seconds` ends it whatever happens; 0 does not."""
         self.started = trio.current_time()
         self.bytes_in = size
+        if max_seconds:
+            self.scope.deadline = self.started + max_seconds
 
     def routed(self, route: Route, facts: Facts | None, seconds: float) -> None:
         """A tier was chosen."""

@@ -66,6 +66,7 @@ POINTS: dict[str, tuple[TaskType | None, float]] = {
     "identifier": ("code", 1),
     "literal": ("code", 1),
     "choices": ("question_answer", 2),
+    "mathematics": ("question_answer", 1.5),
 }
 """For each kind of evidence, the type that it speaks for (None: another one than the six), and its points."""
 
@@ -113,7 +114,7 @@ def infer(text: str) -> Inference:
     hits = lexicon.find(words.words)
     starts = _starts(words, hits)
     language = code if any(hit.concept not in {"name", "shared_name"} for hit in hits) else None
-    importance = _importance(words, hits)
+    importance = _importance(words, hits, starts)
     talk = _talk(words, hits, shapes)
     if talk:
         return Inference("casual_chat", importance, talk, language)
@@ -228,12 +229,13 @@ def _talk(words: Words, hits: Sequence[Hit], shapes: Sequence[str]) -> tuple[str
     return tuple(dict.fromkeys(f"{hit.concept}:{hit.text}" for hit in talk))
 
 
-def _importance(words: Words, hits: Sequence[Hit]) -> Importance | None:
+def _importance(words: Words, hits: Sequence[Hit], starts: set[int]) -> Importance | None:
+    """Only what says something about the request: at the start of a sentence, or a sentence by itself."""
     urgent = any(
-        hit.concept == "urgent" or (hit.concept == "urgent_cry" and hit.end == hit.start + 1 and hit.start in words.lone)
+        (hit.concept == "urgent" and hit.start in starts) or (hit.concept == "urgent_cry" and hit.start in words.lone)
         for hit in hits
     )
-    relaxed = any(hit.concept == "relaxed" for hit in hits)
+    relaxed = any(hit.concept == "relaxed" and hit.start in starts for hit in hits)
     if urgent == relaxed:
         return None
     return "high" if urgent else "low"

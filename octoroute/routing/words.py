@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -25,11 +26,9 @@ _TOKEN = re.compile(
     "|[.:;,](?=\\s|$)|[!?\\n。、]"  # what ends a sentence, or a part of it  # noqa: RUF001
 )
 _BREAKS = frozenset(".:;,!?\n。、")  # noqa: RUF001
-_SCRIPTS = (
-    ("\u0400", "\u052f", "ru"), ("\u0600", "\u06ff", "ar"), ("\u0900", "\u097f", "hi"),
-    ("\u1100", "\u11ff", "ko"), ("\uac00", "\ud7a3", "ko"), ("\u3005", "\u3007", "zh"),
-    ("\u3400", "\u9fff", "zh"), ("\u3040", "\u30ff", "ja"),
-)  # fmt: skip
+# By the high byte of a word's first character; Chinese characters (zh) come last.
+_SCRIPTS = {0x04: "ru", 0x06: "ar", 0x09: "hi", 0x11: "ko", 0x30: "ja"}
+_SCRIPTS |= dict.fromkeys(range(0xAC, 0xD8), "ko") | dict.fromkeys(range(0x34, 0xA0), "zh")
 
 
 def edges(text: str, size: int = EDGE_CHARACTERS) -> str:
@@ -89,19 +88,19 @@ def split(folded: str) -> Words:
 class Phrase(NamedTuple):
     """One phrase of the vocabulary."""
 
-    words: tuple[str, ...]
+    words: list[str]
     concept: str
     text: str
     """As the vocabulary spells it: what evidence may quote."""
 
-    def fits(self, words: Sequence[str], at: int) -> bool:
+    def fits(self, words: list[str], at: int) -> bool:
+        """Do the words from `at` on spell it? The slow way, for phrases with stems."""
         if at + len(self.words) > len(words):
             return False
-        for offset, own in enumerate(self.words):
-            other = words[at + offset]
-            if own != other and not (own[-1] == "*" and other.startswith(own[:-1])):
-                return False
-        return True
+        return all(
+            other.startswith(own[:-1]) if own[-1] == "*" else own == other
+            for own, other in zip(self.words, words[at : at + len(self.words)], strict=True)
+        )
 
 
 class Hit(NamedTuple):
@@ -122,47 +121,49 @@ def _phrases(listing: str, concept: str) -> list[Phrase]:
             if piece.endswith("*"):
                 words[-1] += "*"
         if words:
-            phrases.append(Phrase(tuple(words), concept, text))
+            phrases.append(Phrase(words, concept, text))
     return phrases
 
 
 class Lexicon:
-    """The phrases of one language, found by their first word; stems by their first three letters."""
+    """The phrases of one language, kept by their first word; those with stems by its first three letters."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
         phrases = [phrase for concept in CONCEPTS for phrase in _phrases(getattr(language, concept), concept)]
         phrases += _phrases(CERTAIN_NAMES, "name") + _phrases(SHARED_NAMES, "shared_name")
         phrases.sort(key=lambda phrase: -len(phrase.words))  # the longest first; sort keeps the order of concepts
-        self._exact: dict[str, list[Phrase]] = {}
+        self._plain: dict[str, list[tuple[int, list[str], Phrase]]] = {}
         self._stems: dict[str, list[Phrase]] = {}
         for phrase in phrases:
-            first = phrase.words[0]
-            index, key = (self._stems, first[:-1][:3]) if first.endswith("*") else (self._exact, first)
-            index.setdefault(key, []).append(phrase)
+            words = phrase.words
+            if any(word[-1] == "*" for word in words):
+                self._stems.setdefault(words[0].rstrip("*")[:3], []).append(phrase)
+            else:
+                self._plain.setdefault(words[0], []).append((len(words), words[1:], phrase))
 
-    def find(self, words: Sequence[str]) -> list[Hit]:
+    def find(self, words: list[str]) -> list[Hit]:
         """The phrases among `words`, in order and without overlap."""
+        plain, stems = self._plain, self._stems
         hits, at = [], 0
         while at < len(words):
-            phrase = self._longest(words, at)
-            if phrase is None:
+            word = words[at]
+            found = None
+            for length, rest, phrase in plain.get(word, ()):
+                if length == 1 or words[at + 1 : at + length] == rest:
+                    found = phrase
+                    break
+            if stems and (found is None or len(found.words) == 1):
+                for phrase in stems.get(word[:3], ()):
+                    if (found is None or len(phrase.words) > 1) and phrase.fits(words, at):
+                        found = phrase
+                        break
+            if found is None:
                 at += 1
             else:
-                end = at + len(phrase.words)
-                hits.append(Hit(at, end, phrase.concept, phrase.text))
-                at = end
+                hits.append(Hit(at, at + len(found.words), found.concept, found.text))
+                at += len(found.words)
         return hits
-
-    def _longest(self, words: Sequence[str], at: int) -> Phrase | None:
-        word = words[at]
-        for phrase in self._exact.get(word, ()):
-            if phrase.fits(words, at):
-                return phrase
-        for phrase in self._stems.get(word[:3], ()):
-            if phrase.fits(words, at):
-                return phrase
-        return None
 
 
 LEXICONS = {language.code: Lexicon(language) for language in LANGUAGES}
@@ -192,19 +193,22 @@ def language_of(words: Sequence[str]) -> str:
     for word in set(words):
         for code, vote in _VOTERS.get(word, {}).items():
             votes[code] += vote
-    latin = sum(1 for word in words if word[0] < "\u0250")
+    best = max(votes, key=lambda code: votes[code])
+    if all(word.isascii() for word in words):
+        return best
+    latin = 0
     scripts: dict[str, int] = {}
-    for word in words:
-        if word[0] >= "\u0370":
-            for first, last, code in _SCRIPTS:
-                if first <= word[0] <= last:
-                    scripts[code] = scripts.get(code, 0) + 1
-                    break
+    for block, count in Counter([ord(word[0]) >> 8 for word in words]).items():
+        script = _SCRIPTS.get(block)
+        if script:
+            scripts[script] = scripts.get(script, 0) + count
+        else:
+            latin += count
+    if not scripts:
+        return best
     if "ja" in scripts:  # kana; Japanese also writes with Chinese characters, never the other way round
         scripts["ja"] += scripts.pop("zh", 0)
-    if scripts:
-        code = max(scripts, key=lambda code: scripts[code])
-        # A character of Chinese, Japanese or Korean is about half a word.
-        if scripts[code] / (2 if code in {"zh", "ja", "ko"} else 1) >= latin / 2:
-            return code
-    return max(votes, key=lambda code: votes[code])
+    most = max(scripts, key=lambda code: scripts[code])
+    # A character of Chinese, Japanese or Korean is about half a word.
+    weight = 0.5 if most in {"zh", "ja", "ko"} else 1
+    return most if scripts[most] * weight >= latin / 2 else best

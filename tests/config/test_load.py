@@ -143,6 +143,11 @@ def test_a_bad_value_tells_what_is_allowed(text: str, expected: str) -> None:
         ("priority = 0.5", "priority = 0.5: must be a whole number"),
         ("max_tokens = -1", "max_tokens = -1: must be a whole number of at least 1"),
         ('max_tokens = "4096"', 'max_tokens = "4096": must be a whole number of at least 1'),
+        ("temperature = nan", "temperature = nan: must be a number from 0 to 2"),
+        (
+            "max_tokens = 9223372036854775808",
+            ("max_tokens = (a number of more than 64 bits): must be a whole number of at least 1"),
+        ),
         ("temperature = 2.5", "temperature = 2.5: must be a number from 0 to 2"),
         ('vision = "yes"', 'vision = "yes": must be true or false, without quotes'),
         ('aliases = "a"', 'aliases = "a": must be a list of texts, such as ["one", "two"]'),

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import tomlkit
 from httpx import URL
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from octoroute.config import model, validate
@@ -87,16 +87,19 @@ def is_told_well(text: str) -> None:
         assert "u:p" not in problem
 
 
+@settings(deadline=None)
 @given(mutated())
 def test_a_mutated_file(text: str) -> None:
     is_told_well(text)
 
 
+@settings(deadline=None)
 @given(TEXT | st.text(alphabet="[]{}=\"'.,\n #models.fast\\u01+-", max_size=80))
 def test_any_text(text: str) -> None:
     is_told_well(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_as_a_url(text: str) -> None:
     for url in (text, f"http://{text}", f"http://host{text}"):
@@ -184,12 +187,14 @@ def includes(whole: Any, part: Any) -> bool:
     return bool(whole == part)
 
 
+@settings(deadline=None)
 @given(valid())
 def test_a_valid_configuration_loads_as_it_was_meant(tree: dict[str, Any]) -> None:
     assert includes(plain(read(tomlkit.dumps(tree))), tree)
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@settings(deadline=None)
 @given(tree=valid())
 def test_every_key_is_found_in_its_line(ending: str, tree: dict[str, Any]) -> None:
     text = tomlkit.dumps(tree).replace("\n", ending)

@@ -61,12 +61,12 @@ def test_a_tool_is_called(fleet: Fleet, choice: str) -> None:
 
 
 def test_a_prompt_beyond_the_context_is_refused_in_so_many_words(fleet: Fleet) -> None:
-    answer = ask(fleet["fast"], "word " * 1500)
+    answer = ask(fleet["fast"], "word " * 1100)
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert error["type"] == "exceed_context_size_error"
     assert error["n_ctx"] == fleet["fast"].ctx
-    assert ask(fleet["balanced"], "word " * 1500, max_tokens=1).status_code == 200
+    assert ask(fleet["balanced"], "word " * 1100, max_tokens=1).status_code == 200
 
 
 def test_an_image_is_refused_with_a_500(fleet: Fleet) -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 quick = settings(max_examples=150, deadline=None, database=None)
 
-TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189-_!#$%&'*+.^`|~", min_size=1, max_size=12).map(str.encode)
+TOKEN = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189-_!#$%&'*+.^`|~", min_size=1, max_size=12).map(
+    str.encode
+)
 VISIBLE = bytes([*range(0x21, 0x7F), *range(0x80, 0x100)])
 VALUE = st.lists(st.sampled_from([*VISIBLE, 0x20, 0x09]), max_size=20).map(lambda v: bytes(v).strip(b" \t"))
 NAMES_WITH_MEANING = {b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"proxy-connection"}
@@ -125,7 +127,9 @@ async def test_a_response_cut_anywhere_is_the_same(sample: Sample, places: Seque
 
 @quick
 @given(samples(), st.integers(0, 10_000), PLACES)
-async def test_a_truncated_response_is_never_a_clean_end(sample: Sample, end: int, places: Sequence[int]) -> None:
+async def test_a_truncated_response_is_never_a_clean_end(
+    sample: Sample, end: int, places: Sequence[int]
+) -> None:
     wire = sample.wire[: end % len(sample.wire)]
     if sample.until_eof and b"\r\n\r\n" in wire:
         wire = wire[: wire.index(b"\r\n\r\n")]  # later than that, nobody can know

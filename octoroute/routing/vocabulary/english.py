@@ -10,13 +10,13 @@ ENGLISH = Language(
     lead="""
         please | pls | kindly | can you | could you | would you | will you | can u | you should | i want you to
         | i would like you to | i d like you to | i need you to | i want to | i need to | i d like to
-        | i would like to | i want | i need | i d like | i would like | help me to | help me | help | let us | let s | lets | now | then | next
-        | first | also | and | so | ok | okay | your task is to | try to | quickly | just | can we | how about you""",
+        | i would like to | i want | i need | i d like | i would like | help me to | help me | help | let us | let s | lets | then | next
+        | first | also | ok | okay | your task is to | try to | quickly | just | can we | how about you""",
     filler="""
         there | everyone | everybody | all | guys | folks | buddy | friend | my friend | mate | man | dude | bro | today | tomorrow | tonight
         | this week | now | again | so much | very much | a lot | so | very | much | in | here | outside | right now | oh | well | too
         | and you | for | that was | that is | that s | you | your | the | it | helpful | great | nice | perfect
-        | good one | funny | awesome | cool | help | any | claude | chatgpt | assistant | bot | ai | and | a | an""",
+        | good one | funny | awesome | cool | any | claude | chatgpt | assistant | bot | ai | and | a | an""",
     greeting="""
         hello | hi | hey | hiya | heya | howdy | yo | greetings | good morning | good afternoon | good evening | good night
         | goodnight | good day | bye | goodbye | see you | see ya | see you later | cheers | thanks | thank you | thx | ty
@@ -36,7 +36,7 @@ ENGLISH = Language(
         | are you real | do you like me | i love you | i like you | what are you doing | what can you do
         | what s your favorite color | what is your favorite color | tell me about yourself""",
     make="""
-        write | rewrite | create | make | make up | generate | compose | draft | give me | give us | come up with | produce | build | code
+        write | rewrite | create | make | make up | generate | compose | draft | give me | give us | come up with | produce | build | code me
         | develop | fix | add | review | convert | continue | invent | tell me | tell us | show me | complete | finish | modify | change
         | update | improve | optimize | optimise | port | sketch | craft | provide | provide me with | correct""",
     creative="""
@@ -54,9 +54,9 @@ ENGLISH = Language(
         | school play""",
     programming="""
         regex | regexp | regular expression | regular expressions | unit test | unit tests | stack trace | stacktrace | traceback | source code
-        | codebase | pull request | merge request | refactor | debug | debugging | debugger | compiler error | compile error | compiler
+        | codebase | pull request | merge request | refactor | debug | debugging | debugger | compiler error | compile error
         | segmentation fault | segfault | null pointer | nullpointerexception | memory leak | race condition | code review
-        | code snippet | programming | coding | git commit | git rebase | git merge | merge conflict | rest api | api endpoint
+        | code snippet | programming | coding | merge conflict | rest api | api endpoint
         | web server | web app | webapp | web scraper | command line | sql query | database schema | type hint | type hints | linked list | binary tree
         | binary search | hash table | hashmap | recursion | unit testing | pseudocode | code golf | boilerplate | syntax error | login endpoint
         | lru cache | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
@@ -76,7 +76,7 @@ ENGLISH = Language(
         translate | proofread | paraphrase | rephrase | reword | spell check | spellcheck | transcribe | how do you say | extract
         | classify | reformat""",
     summarize="""
-        summarize | summarise | summarizing | summary | summaries | summarization | sum up | tl dr | tldr | tl;dr | key points | main points
+        summarize | summarise | summarizing | summary | summaries | summarization | sum up | tl;dr | tldr | key points | main points
         | key takeaways | main takeaways | takeaways | main ideas | main idea | gist | condense | shorten this text | shorten the text
         | shorten this article | synopsis | in a nutshell | recap | boil down | digest of | executive summary | abstract for | abstract of""",
     analyze="""

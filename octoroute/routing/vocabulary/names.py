@@ -8,14 +8,17 @@ CERTAIN_NAMES = """
     | github | gitlab | npm | pip install | webpack | jvm | dotnet | vba | matlab | verilog | vhdl | systemverilog | assembly code
     | x86 | solidity | lua | luau | webassembly | wasm | qt | opengl | vulkan | cuda | jupyter | selenium | pytest | junit | kafka | spark
     | pyspark | ffmpeg | latex | xlsx | openssl | systemd | python code | python script | python function | python program | python 3
-    | python3 | java code | java program | java class | go code | rust code | in python | in java | in golang | in rust | in c
+    | python3 | java code | java program | java class | go code | rust code | in python | in java | in golang | in rust
     | in javascript | using python | with python | en python | mit python | met python | w pythonie | na python | на python | с python
+    | seaborn | c code | c program | c language | glsl | gdscript | octave code | huggingface | dataframe | testbench
+    | npm install | npm run | cargo build | cargo run | docker run | docker ps | docker build | git add | git commit | git push | git pull | git clone
+    | git rebase | git merge | git checkout | git stash | git diff | git log | git reset | kubectl get | sudo apt | apt get | apt install | brew install
     | numpy array | react hook | typeerror | valueerror | keyerror | nullpointerexception | segfault | stdin | stdout | std | cout | printf
 """
 """They mean nothing but programming. "In Python" stands here, Python alone does not."""
 
 SHARED_NAMES = """
-    python | pythona | pythonie | java | go | rust | ruby | swift | scala | julia | dart | perl | shell | r | c | react | angular | express | spring
+    python | pythona | pythonie | java | go | rust | ruby | swift | scala | julia | dart | perl | shell | react | angular | express | spring
     | rails | git | linux | ubuntu | windows | excel | unity | unreal | api | azure | aws | arduino | esp32 | raspberry pi | scheme | lisp
     | prolog | ocaml | delphi | pascal | basic | assembly | nix | vim | emacs | vscode
 """
