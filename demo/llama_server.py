@@ -264,7 +264,10 @@ def serve(alias: str, model: Path, *, port: int, ctx: int, parallel: int, until_
     params.warmup, params.ui = False, False
     params.endpoint_metrics = params.endpoint_slots = True
     params.use_jinja, params.chat_template = True, _CHAT_TEMPLATE
-    server = xllamacpp.Server(params)  # it listens, with the model loaded, when this returns
+    try:
+        server = xllamacpp.Server(params)  # it listens, with the model loaded, when this returns
+    except RuntimeError as error:
+        sys.exit(f"llama.cpp's server did not start: {error} (is port {port} in use?)")
     print(f"{_LISTENING}{server.listening_address}", flush=True)  # that is what stdout is for
     if until_eof:
         threading.Thread(target=_end_at_eof, daemon=True).start()

@@ -26,7 +26,10 @@ import msgspec
 from octoroute.config.model import Importance
 from octoroute.openai.request import TaskType
 from octoroute.routing import structure
-from octoroute.routing.words import LEXICONS, Hit, Words, edges, fold, language_of, split
+from octoroute.routing.words import LEXICONS, Hit, Words, edges, language_of, split
+
+EDGE_CHARACTERS = 2000
+"""How much of a long text is searched for shapes, at each of its two ends. Words are read from less."""
 
 ENOUGH = 1.5
 MARGIN = 0.5
@@ -103,12 +106,12 @@ class Inference(msgspec.Struct, frozen=True):
 
 def infer(text: str) -> Inference:
     """What `text`, the user's own words, tells. The work is bounded, however long the text is."""
-    view = edges(text)
+    view = edges(text, EDGE_CHARACTERS)
     shapes = structure.marks(view)
     prose, fenced = structure.without_fences(view)
     if fenced:
         shapes.append("code_fence")
-    words = split(fold(prose))
+    words = split(prose)
     code = language_of(words.words)
     lexicon = LEXICONS[code]
     hits = lexicon.find(words.words)

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from octoroute.routing.vocabulary import CERTAIN_NAMES, LANGUAGES, SHARED_NAMES, Language
 from octoroute.routing.vocabulary.language import CONCEPTS
 
-EDGE_CHARACTERS = 2000
-"""How much of a long text is looked at, at each of its two ends."""
-EDGE_WORDS = 60
-"""How many words of it are: an instruction stands before or after what it is about, rarely amid it."""
+EDGE_CHARACTERS = 400
+"""How much of a long text is read, at each of its two ends: an instruction stands before or after what it is about,
+rarely amid it, and what it is about has words of its own."""
 
 # Latin, Cyrillic and Greek accents, Arabic vowel signs. Not Devanagari's or kana's marks: they make the letter.
 _ACCENTS = re.compile("[\u0300-\u036f\u064b-\u065f\u0640]")
@@ -31,9 +30,9 @@ _SCRIPTS = {0x04: "ru", 0x06: "ar", 0x09: "hi", 0x11: "ko", 0x30: "ja"}
 _SCRIPTS |= dict.fromkeys(range(0xAC, 0xD8), "ko") | dict.fromkeys(range(0x34, 0xA0), "zh")
 
 
-def edges(text: str, size: int = EDGE_CHARACTERS) -> str:
-    """`text`, or its first and last `size` characters where it is longer than both."""
-    return text if len(text) <= 2 * size else f"{text[:size]}\n{text[-size:]}"
+def edges(text: str, size: int, gap: str = "\n") -> str:
+    """`text`, or where it is longer than both, its first and last `size` characters with `gap` between."""
+    return text if len(text) <= 2 * size else f"{text[:size]}{gap}{text[-size:]}"
 
 
 def fold(text: str) -> str:
@@ -57,8 +56,10 @@ class Words(NamedTuple):
     """There is a question mark."""
 
 
-def split(folded: str) -> Words:
-    """The words of a folded text; of a long one, only those at its two ends."""
+def split(text: str) -> Words:
+    """The words of a text, folded; of a long one, those at its two ends."""
+    gap = " … "  # ends no sentence: what stands after it begins amid one
+    folded = edges(fold(edges(text, EDGE_CHARACTERS, gap)), EDGE_CHARACTERS, gap)  # folding may lengthen
     words: list[str] = []
     starts: set[int] = set()
     lone: set[int] = set()
@@ -76,12 +77,6 @@ def split(folded: str) -> Words:
             words.append(token)
     if words and not fresh and len(words) - 1 in starts:
         lone.add(len(words) - 1)
-    skipped = len(words) - 2 * EDGE_WORDS
-    if skipped > 0:
-        tail = len(words) - EDGE_WORDS
-        words = words[:EDGE_WORDS] + words[tail:]
-        starts = {i for i in starts if i < EDGE_WORDS} | {i - skipped for i in starts if i >= tail}
-        lone = {i for i in lone if i < EDGE_WORDS} | {i - skipped for i in lone if i >= tail}
     return Words(words, starts, lone, question)
 
 
@@ -117,7 +112,7 @@ def _phrases(listing: str, concept: str) -> list[Phrase]:
     for text in (" ".join(item.split()) for item in listing.split("|")):
         words: list[str] = []
         for piece in text.split():
-            words += split(fold(piece)).words
+            words += split(piece).words
             if piece.endswith("*"):
                 words[-1] += "*"
         if words:

@@ -62,7 +62,7 @@ class Recorded:
         return json.loads(self.body)
 
 
-class Dropped(Exception):  # noqa: N818  # a signal to the connection, no error
+class Dropped(Exception):  # a signal to the connection, no error
     """The connection is to end here."""
 
 
