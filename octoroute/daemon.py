@@ -161,7 +161,7 @@ def build(config: Config) -> tuple[Service, Publish]:
         monitor=monitor,
         supervisor=Supervisor(monitor.run, crashed),
     )
-    metrics.watch(lambda: service.fleet.state())
+    metrics.watch(lambda: service.fleet.state())  # noqa: PLW0108  # a reload replaces the fleet
     return service, publish
 
 

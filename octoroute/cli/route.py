@@ -25,7 +25,7 @@ from octoroute.routing.router import by_rules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @config_option
 @click.pass_obj
-def route_command(
+def route_command(  # noqa: PLR0917  # click passes them by name
     outer: Path | None,
     prompt: str,
     importance: Importance | None,

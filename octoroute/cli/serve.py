@@ -11,7 +11,7 @@ import trio
 from octoroute import daemon
 from octoroute.cli.options import EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
 from octoroute.config.model import Config
-from octoroute.config.validate import warnings
+from octoroute.config.validate import log_level, warnings
 from octoroute.errors import StartError
 from octoroute.telemetry import logs
 
@@ -31,9 +31,10 @@ def configure_logs(config: Config) -> None:
     """Set the log up as configured; `$OCTOROUTE_LOG` wins."""
     given = os.environ.get("OCTOROUTE_LOG")
     try:
-        logs.configure(given or config.observability.log_level, config.observability.log_format)
+        levels = log_level(given) if given else config.observability.log_level
     except ValueError as error:
         fail(f"$OCTOROUTE_LOG: {error}.", EXIT_INVALID)
+    logs.configure(levels, config.observability.log_format)
 
 
 def serve(config: Config) -> None:

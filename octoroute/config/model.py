@@ -18,6 +18,14 @@ TierFallback = Literal["none", "up", "down", "up-down"]
 TIERS: tuple[Tier, ...] = ("fast", "balanced", "deep")
 """The tiers, from the smallest models to the largest."""
 
+
+def fallback_tiers(tier: Tier, fallback: TierFallback) -> list[Tier]:
+    """The tiers that stand in for `tier`, nearest first, larger ones before smaller ones."""
+    position = TIERS.index(tier)
+    up, down = list(TIERS[position + 1 :]), list(reversed(TIERS[:position]))
+    return {"none": [], "up": up, "down": down, "up-down": up + down}[fallback]
+
+
 Seconds = Annotated[float, Meta(ge=0.1)]
 OptionalSeconds = Annotated[float, Meta(ge=0)]
 """Seconds, where 0 switches the feature off."""
@@ -76,7 +84,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     max_tokens: Positive | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    weight: Annotated[float, Meta(gt=0)] = 1.0
+    weight: Annotated[float, Meta(gt=0, le=1_000_000)] = 1.0
     priority: int = 1
     api_key: Secret | None = None
     max_concurrent: Positive | None = None

@@ -19,7 +19,7 @@ from octoroute.config.model import (
     Observability,
     Server,
     Tier,
-    TierFallback,
+    fallback_tiers,
 )
 from octoroute.config.problems import Problem, bad_value, header, listed
 
@@ -232,13 +232,6 @@ NOT_YET: tuple[NotYet, ...] = (
 )
 """What this version accepts and does not do."""
 
-_FALLBACK: Mapping[TierFallback, Callable[[int], list[int]]] = {
-    "none": lambda _: [],
-    "up": lambda at: [*range(at + 1, len(TIERS))],
-    "down": lambda at: [*range(at - 1, -1, -1)],
-    "up-down": lambda at: [*range(at + 1, len(TIERS)), *range(at - 1, -1, -1)],
-}
-
 
 def warnings(config: Config) -> list[str]:
     """What its owner should know about a valid configuration, each in one line."""
@@ -247,11 +240,11 @@ def warnings(config: Config) -> list[str]:
 
 def _empty_tiers(config: Config) -> Iterator[str]:
     routing = config.routing
-    for at, tier in enumerate(TIERS):
+    for tier in TIERS:
         if config.models.get(tier):
             continue
         mode = f'tier_fallback = "{routing.tier_fallback}"'
-        others = [TIERS[other] for other in _FALLBACK[routing.tier_fallback](at)]
+        others = fallback_tiers(tier, routing.tier_fallback)
         server = next((other for other in others if config.models.get(other)), None)
         if server is None:
             yield f"tier {tier} has no endpoint, and {mode} lets no other serve it: its requests will fail"

@@ -11,7 +11,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from octoroute.config.model import TIERS, Config, Tier, TierFallback
+from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.config.model import Endpoint as EndpointSettings
 from octoroute.errors import ModelNotFound
 from octoroute.fleet import health, selection
@@ -192,13 +192,6 @@ class Fleet:
         """Close every idle connection."""
         for endpoint in self:
             await endpoint.upstream.aclose()
-
-
-def fallback_tiers(tier: Tier, fallback: TierFallback) -> list[Tier]:
-    """The tiers that stand in for `tier`, nearest first, larger ones before smaller ones."""
-    position = TIERS.index(tier)
-    up, down = list(TIERS[position + 1 :]), list(reversed(TIERS[:position]))
-    return {"none": [], "up": up, "down": down, "up-down": up + down}[fallback]
 
 
 def able(settings: EndpointSettings, needs: Needs) -> bool | None:

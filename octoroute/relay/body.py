@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Self
 
 import trio
 
@@ -37,7 +38,7 @@ class RelayBody:
         self._on_broken = on_broken
         self._tail: deque[bytes] = deque(maxlen=TAIL_CHUNKS)
 
-    async def __aenter__(self) -> RelayBody:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

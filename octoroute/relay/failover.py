@@ -5,10 +5,10 @@ from __future__ import annotations
 import trio
 from msgspec import Struct
 
-from octoroute.config.model import TIERS, Config, Tier
+from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.errors import NoHealthyEndpoint, RequestError, Unsupported
 from octoroute.fleet.endpoint import Endpoint
-from octoroute.fleet.fleet import Fleet, Needs, fallback_tiers
+from octoroute.fleet.fleet import Fleet, Needs
 from octoroute.openai.request import ChatRequest
 from octoroute.relay.attempt import Answer, attempt
 from octoroute.relay.exchange import Exchange

@@ -73,7 +73,16 @@ POINTS: dict[str, tuple[TaskType | None, float]] = {
 }
 """For each kind of evidence, the type that it speaks for (None: another one than the six), and its points."""
 
-_AT_MOST = {"thing": 2, "programming": 2, "name": 2, "shared_name": 1, "depth": 2, "ask": 1, "yes_no": 1, "explain": 2}
+_AT_MOST = {
+    "thing": 2,
+    "programming": 2,
+    "name": 2,
+    "shared_name": 1,
+    "depth": 2,
+    "ask": 1,
+    "yes_no": 1,
+    "explain": 2,
+}
 """How often a kind counts; once, if it is not here and not an act."""
 
 _ACTS = frozenset({"make", "summarize", "analyze", "explain", "other"})
@@ -138,14 +147,13 @@ class _Tally:
 
     def add(self, kind: str, words: str = "", *, factor: float = 1) -> None:
         """Count one piece of evidence, unless there was enough of its kind."""
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        if self._counts[kind] > (3 if kind.partition("+")[0] in _ACTS else _AT_MOST.get(kind, 1)):
+        code = f"{kind}:{words}" if words else kind
+        if code in self.evidence or self._counts.get(kind, 0) == _AT_MOST.get(kind, 1):
             return
         task, points = POINTS[kind]
         self.points[task] = self.points.get(task, 0) + points * factor
-        code = f"{kind}:{words}" if words else kind
-        if code not in self.evidence:
-            self.evidence.append(code)
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self.evidence.append(code)
 
     def winner(self) -> TaskType | None:
         """The type that is clearly ahead."""
@@ -225,7 +233,9 @@ def _talk(words: Words, hits: Sequence[Hit], shapes: Sequence[str]) -> tuple[str
         return ()
     # A character of Chinese, Japanese or Korean is a word here, but about half of one.
     scale = 2 if any(word[0] >= "\u1100" for word in words.words) else 1
-    covered = sum(hit.end - hit.start for hit in hits if hit.concept in {"greeting", "small_talk", "filler", "lead"})
+    covered = sum(
+        hit.end - hit.start for hit in hits if hit.concept in {"greeting", "small_talk", "filler", "lead"}
+    )
     kind = "small_talk" if any(hit.concept == "small_talk" for hit in talk) else "greeting"
     if size > _TALK_WORDS * scale or size - covered > _LEFT_OVER[kind] * scale:
         return ()
@@ -235,7 +245,8 @@ def _talk(words: Words, hits: Sequence[Hit], shapes: Sequence[str]) -> tuple[str
 def _importance(words: Words, hits: Sequence[Hit], starts: set[int]) -> Importance | None:
     """Only what says something about the request: at the start of a sentence, or a sentence by itself."""
     urgent = any(
-        (hit.concept == "urgent" and hit.start in starts) or (hit.concept == "urgent_cry" and hit.start in words.lone)
+        (hit.concept == "urgent" and hit.start in starts)
+        or (hit.concept == "urgent_cry" and hit.start in words.lone)
         for hit in hits
     )
     relaxed = any(hit.concept == "relaxed" and hit.start in starts for hit in hits)

@@ -88,12 +88,18 @@ SHAPES = (
     Shape(
         "call",
         ("(", "`", "==", "!=", "=>", "::", "->", "&&"),
-        re.compile(r"(?<=[\w\]])\([^\s()$\\]{0,60}\)(?![\w$\\])|`[^`\n]{1,120}`|==|!=|=>|::(?=\w)|->(?=\w)|&&"),
+        re.compile(
+            r"(?<=[\w\]])\([^\s()$\\]{0,60}\)(?![\w$\\])|`[^`\n]{1,120}`|==|!=|=>|::(?=\w)|->(?=\w)|&&"
+        ),
     ),
-    Shape("identifier", (), re.compile(r"(?<=[a-z])_[a-z]{2}|(?<=[a-z]{2})[A-Z][a-z]{2}")),
+    Shape("identifier", ("_",), re.compile(r"(?<=[a-z])_[a-z]{2}")),
     Shape("literal", ("[", "{"), re.compile(r"\[ ?(?:-?\d+ ?, ?){2}|\[ ?['\"]\w|\{ ?['\"]\w{1,60}['\"] ?:")),
     Shape("choices", ("A. ", "A) ", "A: ", "(A) "), _any(r"^\(?A[.):] [^\n]{0,400}\n\(?B[.):] ")),
-    Shape("mathematics", ("$", "\\"), re.compile(r"\$[^$\n]{1,200}\$|\\(?:frac|sqrt|sum|int|begin|text|cdot|le|ge|\[)")),
+    Shape(
+        "mathematics",
+        ("$", "\\"),
+        re.compile(r"\$[^$\n]{1,200}\$|\\(?:frac|sqrt|sum|int|begin|text|cdot|le|ge|\[)"),
+    ),
 )
 
 

@@ -22,9 +22,9 @@ _TOKEN = re.compile(
     "c\\+\\+|[cf]#"  # languages whose names are no words
     f"|[{_CJK}]"  # each a word of its own
     f"|(?:(?![{_CJK}])[\\w\u0900-\u0903\u093a-\u094f])+"
-    "|[.:;,](?=\\s|$)|[!?\\n。、]"  # what ends a sentence, or a part of it  # noqa: RUF001
+    "|[.:;,](?=\\s|$)|[!?\\n。、]"  # what ends a sentence, or a part of it
 )
-_BREAKS = frozenset(".:;,!?\n。、")  # noqa: RUF001
+_BREAKS = frozenset(".:;,!?\n。、")
 # By the high byte of a word's first character; Chinese characters (zh) come last.
 _SCRIPTS = {0x04: "ru", 0x06: "ar", 0x09: "hi", 0x11: "ko", 0x30: "ja"}
 _SCRIPTS |= dict.fromkeys(range(0xAC, 0xD8), "ko") | dict.fromkeys(range(0x34, 0xA0), "zh")
@@ -127,7 +127,9 @@ class Lexicon:
         self.language = language
         phrases = [phrase for concept in CONCEPTS for phrase in _phrases(getattr(language, concept), concept)]
         phrases += _phrases(CERTAIN_NAMES, "name") + _phrases(SHARED_NAMES, "shared_name")
-        phrases.sort(key=lambda phrase: -len(phrase.words))  # the longest first; sort keeps the order of concepts
+        phrases.sort(
+            key=lambda phrase: -len(phrase.words)
+        )  # the longest first; sort keeps the order of concepts
         self._plain: dict[str, list[tuple[int, list[str], Phrase]]] = {}
         self._stems: dict[str, list[Phrase]] = {}
         for phrase in phrases:
@@ -184,13 +186,19 @@ _VOTERS = _voters()
 
 def language_of(words: Sequence[str]) -> str:
     """The code of the language that most words belong to; English where nothing tells."""
+    if not all([word.isascii() for word in words]):  # noqa: C419  # a list is faster
+        script = _script_of(words)
+        if script:
+            return script
     votes = dict.fromkeys(LEXICONS, 0.0)
     for word in set(words):
         for code, vote in _VOTERS.get(word, {}).items():
             votes[code] += vote
-    best = max(votes, key=lambda code: votes[code])
-    if all(word.isascii() for word in words):
-        return best
+    return max(votes, key=lambda code: votes[code])
+
+
+def _script_of(words: Sequence[str]) -> str | None:
+    """The language whose script most words are in; None where that is Latin's, or unknown."""
     latin = 0
     scripts: dict[str, int] = {}
     for block, count in Counter([ord(word[0]) >> 8 for word in words]).items():
@@ -200,10 +208,10 @@ def language_of(words: Sequence[str]) -> str:
         else:
             latin += count
     if not scripts:
-        return best
+        return None
     if "ja" in scripts:  # kana; Japanese also writes with Chinese characters, never the other way round
         scripts["ja"] += scripts.pop("zh", 0)
     most = max(scripts, key=lambda code: scripts[code])
-    # A character of Chinese, Japanese or Korean is about half a word.
+    # A character of Chinese, Japanese or Korean is about half a word; a few foreign names do not make a text theirs.
     weight = 0.5 if most in {"zh", "ja", "ko"} else 1
-    return most if scripts[most] * weight >= latin / 2 else best
+    return most if scripts[most] * weight >= latin / 2 else None

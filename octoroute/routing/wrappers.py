@@ -19,20 +19,86 @@ _MOST_TAGS = 200
 
 # The inner text of these is the user's own; where there are several, the last one's is.
 _OWN = frozenset(
-    {"task", "new_task", "user_message", "user_query", "user_request", "userrequest", "user_input", "user_prompt"}
+    {
+        "task",
+        "new_task",
+        "user_message",
+        "user_query",
+        "user_request",
+        "userrequest",
+        "user_input",
+        "user_prompt",
+    }
     | {"feedback", "command-args", "objective"}
 )
 # The inner text of these is not.
 _FOREIGN = frozenset(
-    {"environment_context", "environment_details", "environment_info", "system-reminder", "system_reminder", "system"}
-    | {"user_instructions", "instructions", "custom_instructions", "reminderinstructions", "reminder", "rules"}
-    | {"permissions instructions", "recommended_plugins", "collaboration_mode", "personality_spec", "turn_aborted"}
-    | {"subagent_notification", "skills_instructions", "apps_instructions", "user_shell_command", "model_switch"}
-    | {"context", "editorcontext", "editor_context", "attachments", "attachment", "attached_files", "workspace_info"}
-    | {"additional_data", "open_and_recently_viewed_files", "project_layout", "user_info", "git_status", "repo_map"}
-    | {"file_content", "file_contents", "folder_content", "files", "document", "documents", "source", "sources"}
+    {
+        "environment_context",
+        "environment_details",
+        "environment_info",
+        "system-reminder",
+        "system_reminder",
+        "system",
+    }
+    | {
+        "user_instructions",
+        "instructions",
+        "custom_instructions",
+        "reminderinstructions",
+        "reminder",
+        "rules",
+    }
+    | {
+        "permissions instructions",
+        "recommended_plugins",
+        "collaboration_mode",
+        "personality_spec",
+        "turn_aborted",
+    }
+    | {
+        "subagent_notification",
+        "skills_instructions",
+        "apps_instructions",
+        "user_shell_command",
+        "model_switch",
+    }
+    | {
+        "context",
+        "editorcontext",
+        "editor_context",
+        "attachments",
+        "attachment",
+        "attached_files",
+        "workspace_info",
+    }
+    | {
+        "additional_data",
+        "open_and_recently_viewed_files",
+        "project_layout",
+        "user_info",
+        "git_status",
+        "repo_map",
+    }
+    | {
+        "file_content",
+        "file_contents",
+        "folder_content",
+        "files",
+        "document",
+        "documents",
+        "source",
+        "sources",
+    }
     | {"local-command-stdout", "local-command-stderr", "local-command-caveat", "bash-stdout", "bash-stderr"}
-    | {"command-name", "command-message", "task-notification", "tool_result", "tool_response", "function_results"}
+    | {
+        "command-name",
+        "command-message",
+        "task-notification",
+        "tool_result",
+        "tool_response",
+        "function_results",
+    }
     | {"chat_history", "goal_context", "todo_list", "error_details", "ide_selection", "ide_opened_file"}
 )
 _TAG = re.compile(r"<([a-z][a-z_-]{2,40}(?: instructions)?)(?: [^<>]{0,200})?>", re.IGNORECASE)

@@ -128,7 +128,9 @@ def on_event(event: events.Event) -> None:
     match event:
         case events.Finished():
             given = msgspec.structs.asdict(event)
-            fields = {key: value for key, value in given.items() if value not in (None, "") and value is not False}
+            fields = {
+                key: value for key, value in given.items() if value not in (None, "") and value is not False
+            }
             for key in ("seconds", "time_to_first_token", "overhead"):
                 if key in fields:
                     fields[key] = round(fields[key], 6)

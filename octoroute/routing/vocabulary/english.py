@@ -59,7 +59,8 @@ ENGLISH = Language(
         | code snippet | programming | coding | merge conflict | rest api | api endpoint
         | web server | web app | webapp | web scraper | command line | sql query | database schema | type hint | type hints | linked list | binary tree
         | binary search | hash table | hashmap | recursion | unit testing | pseudocode | code golf | boilerplate | syntax error | login endpoint
-        | lru cache | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
+        | lru cache | design a function | design a class | design a program | design a query | following code | code below | below code
+        | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
     script="script | scripts",
     thing="""
         function | functions | method | methods |  class | classes | program | programs | code | codes | algorithm | algorithms

@@ -21,7 +21,7 @@ FRENCH = Language(
     make="""
         écris | écris moi | écrire | écrivez | rédige | rédiger | rédigez | crée | créer | créez | compose | composer | invente | inventer | imagine | raconte
         | raconte moi | génère | générer | fais | fais moi | faire | donne moi | donner | construis | développe | corrige | corriger | répare | ajoute
-        | convertis | optimise | continue | programme | propose | implémente""",
+        | convertis | optimise | continue | propose | implémente""",
     creative="""
         poème* | poésie | histoire pour | histoire | histoires | conte | contes | nouvelle | roman | chanson | chansons | paroles | haïku | sonnet | ballade | fable
         | scénario | pièce de théâtre | dialogue | scène | discours | essai | dissertation | article de blog | slogan | comptine | berceuse
@@ -34,7 +34,7 @@ FRENCH = Language(
         | ligne de commande | script bash | compile pas""",
     script="script | scripts",
     thing="""
-        fonction | fonctions |  classe | programme | code | algorithme | requête | test | tests | bug | bugs | erreur | appli | application
+        fonction | programme | fonctions |  classe  | code | algorithme | requête | test | tests | bug | bugs | erreur | appli | application
         | api | module | bibliothèque | composant | base de données | serveur | liste | tableau | chaîne | variable | boucle | méthode
         | exception | site web | json | csv | fichiers | dossier | trier""",
     plain="""
@@ -42,7 +42,7 @@ FRENCH = Language(
         | grammaire | orthographe | plan | titre | plus court""",
     other="tradui* | reformule* | relis | corrige l orthographe | extrais | classe ces | comment dit on",
     summarize="""
-        résume | résume moi | résumer | résumez | résumé | synthèse | synthétise* | points clés | points essentiels | points principaux | idées principales
+        résume | résume moi | résumer | résumez  | synthèse | synthétise* | points clés | points essentiels | points principaux | idées principales
         | idées clés | en bref | l essentiel | tl dr | tldr | compte rendu | condense""",
     analyze="""
         analyse | analyser | analysez | compare | comparer | comparez | évalue | évaluer | évaluez | démontre | démontrer | démontrez | prouve | prouver | prouvez
@@ -58,10 +58,10 @@ FRENCH = Language(
         qui | que | qu est ce que | qu est ce qui | qu | quoi | quand | où | pourquoi | comment | combien | combien de | quel | quelle | quels | quelles
         | lequel | laquelle""",
     yes_no="est ce que | est ce qu | est il | y a t il | peut on | puis je | dois je | faut il",
-    elsewhere="foie | rein | coeur | cerveau | organe | élèves | île | serpent* | insecte* | mariage | société | école | enfants | professeur | sociale | film",
+    elsewhere="foie | rein | coeur | cerveau | organe | élèves | île | serpent* | insecte* | mariage | société | école | enfants | professeur | sociale ",
     urgent="""
         c est urgent | très urgent | c est très important | c est important | c est critique | la production est en panne | prends ton temps
         | sois très prudent | sois rigoureux | sois minutieux | aucune erreur | extrêmement important""",
-    urgent_cry="urgent | important | critique | urgence",
+    urgent_cry="urgent | important  | urgence",
     relaxed="petite question | question rapide | simple curiosité | par curiosité | rien ne presse | pas urgent | pas pressé",
 )

@@ -15,7 +15,7 @@ GERMAN = Language(
         heute | morgen | dir | ihnen | euch | alle | zusammen | leute | das hat geholfen | sehr | vielmals | schön | und | gut | in | so | mein
         | freund | toll | super | prima | hier | draußen | für | die | hilfe | deine | dann""",
     greeting="""
-        hallo | hi | hey | servus | moin | grüß gott | grüezi | guten morgen | guten tag | guten abend | gute nacht | tschüss | tschüß
+        hallo | hi | hey | servus | moin | grüß gott | grüezi | guten morgen | guten tag | guten abend | gute nacht | tschüss 
         | auf wiedersehen | bis später | bis bald | danke | danke schön | dankeschön | vielen dank | herzlichen dank
         | alles gute zum geburtstag | frohe weihnachten""",
     small_talk="""
@@ -25,7 +25,7 @@ GERMAN = Language(
         | wer bist du | wie heißt du | was machst du | was kannst du | bist du ein mensch | bist du ein roboter
         | schön dich kennenzulernen | ich liebe dich""",
     make="""
-        schreib | schreibe | schreiben | schreiben sie | erstell* | verfass* | erzeug* | generier* | entwirf | dicht* | erzähl | erzähle | erzählen
+        schreib | schreibe | schreiben | schreiben sie | erstell* | verfass* | erzeug* | generier*  | dicht* | erzähl | erzähle | erzählen
         | erfinde* | denk dir | mach | mache | machen | gib mir | baue | bau | programmier* | implementier* | korrigier* | reparier* | behebe
         | ergänze | füge | konvertier* | optimier* | überprüfe | setze | setz | komponier* | nenne mir | zeig mir | zeige mir""",
     creative="""
@@ -42,7 +42,7 @@ GERMAN = Language(
     thing="""
         funktion | funktionen |   klasse | klassen | programm | code | algorithmus | abfrage | test | tests | fehler | bug | bugs
         | app | api | modul | bibliothek | komponente | datenbank | server | parser | liste | array | zeichenkette | variable | schleife | methode
-        | ausnahme | webseite | website | json | csv | dateien | ordner | implementier*""",
+        | ausnahme | webseite | website | json | csv | dateien | ordner """,
     plain="""
         email | e mail | mail | brief | anschreiben | bewerbung | lebenslauf | nachricht | antwort | einladung | rezept | absatz | satz | grammatik
         | rechtschreibung | plan | titel | kürzer | länger | tabelle | betreff""",
@@ -64,7 +64,7 @@ GERMAN = Language(
         wer | wen | wem | wessen | was | wann | wo | woher | wohin | warum | wieso | weshalb | welche | welcher | welches | welchen | wie | wie viele
         | wieviel | wie viel | wie lange | wie weit | wie alt | worin | womit | wozu""",
     yes_no="ist | sind | war | hat | haben | gibt es | kann man | kann ich | darf ich | darf man | soll ich | muss ich | muss man | können",
-    elsewhere="leber | niere | herz | gehirn | organ | schüler* | lehrer* | insel | schlange* | insekt* | hochzeit | gesellschaft* | yoga | kinder | schule | beine | film*",
+    elsewhere="leber | niere | herz | gehirn | organ | schüler* | lehrer* | insel | schlange* | insekt* | hochzeit | gesellschaft* | yoga | kinder | schule | beine ",
     urgent="""
         das ist dringend | es ist dringend | sehr dringend | ist sehr wichtig | das ist wichtig | ist extrem wichtig | das ist kritisch | produktion steht
         | produktion ist ausgefallen | nimm dir zeit | sei gründlich | sei sehr sorgfältig | sei besonders sorgfältig | darf kein fehler""",

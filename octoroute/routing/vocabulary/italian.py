@@ -20,7 +20,7 @@ ITALIAN = Language(
         | cosa sai fare | sei un robot | piacere di conoscerti | ti amo""",
     make="""
         scrivi | scrivimi | scrivere | scriva | redigi | crea | creare | creami | componi | comporre | inventa | inventare | racconta | raccontami | genera | generare
-        | fai | fammi | fare | dammi | costruisci | sviluppa | correggi | correggere | ripara | aggiungi | converti | ottimizza | continua | programma | immagina
+        | fai | fammi | fare | dammi | costruisci | sviluppa | correggi | correggere | ripara | aggiungi | converti | ottimizza | continua | immagina
         | implementa""",
     creative="""
         poesia | poesie | poema | filastrocca | storia | storie | racconto | racconti | favola | fiaba | romanzo | canzone | canzoni | testo di una canzone | haiku
@@ -33,7 +33,7 @@ ITALIAN = Language(
         | programmazione | refactor* | rifattorizza | debugga | non compila | perdita di memoria | query sql | riga di comando | script bash""",
     script="script",
     thing="""
-        funzione | funzioni |  classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
+        funzione | programma | funzioni |  classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
         | modulo | libreria | componente | database | server | lista | array | stringa | variabile | ciclo | metodo | eccezione | pagina web
         | sito web | sito | json | csv | file | cartella""",
     plain="""

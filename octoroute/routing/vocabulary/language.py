@@ -69,4 +69,6 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     """The request itself matters little: "quick question", "no rush"."""
 
 
-CONCEPTS = tuple(field for field in Language.__struct_fields__ if field not in {"code", "free_order", "common"})
+CONCEPTS = tuple(
+    field for field in Language.__struct_fields__ if field not in {"code", "free_order", "common"}
+)

@@ -44,7 +44,7 @@ PORTUGUESE = Language(
         resuma | resume | resumir | resumo | síntese | sintetize | pontos principais | pontos chave | ideias principais | em poucas palavras
         | o essencial | tl dr | tldr""",
     analyze="""
-        analise | analisa | analisar | análise | compare | compara | comparar | comparação | avalie | avalia | avaliar | prove | provar | demonstre | demonstra | demonstrar
+        analise | analisa | analisar  | compare | compara | comparar | comparação | avalie | avalia | avaliar | prove | provar | demonstre | demonstra | demonstrar
         | deduza | examine | projete | projetar | critique | discuta | investigue | raciocine passo a passo | pense passo a passo | desenvolva uma estratégia""",
     depth="""
         vantagens e desvantagens | vantagens e as desvantagens | prós e contras | pontos fortes e fracos | causa raiz | causas profundas
@@ -53,7 +53,7 @@ PORTUGUESE = Language(
         explique | explica | me explique | explicar | descreva | descreve | descrever | defina | define | fale sobre | fale me sobre | o que significa | calcule | calcula | resolva
         | encontre | determine | cite | diga""",
     ask="""
-        quem | o que | que | quando | onde | por que | porque | porquê | qual | quais | como | quanto | quanta | quantos | quantas | de onde""",
+        quem | o que | que | quando | onde | por que | porque  | qual | quais | como | quanto | quanta | quantos | quantas | de onde""",
     yes_no="é | são | há | existe | posso | pode se | devo | tem",
     elsewhere="fígado | rim | coração | cérebro | órgão | alunos | estudantes | ilha | cobra* | inseto* | casamento | sociedade | escola | crianças | professor | social | filme",
     urgent="""

@@ -20,21 +20,20 @@ SPANISH = Language(
         | estoy aburrida | me aburro | quién eres | cómo te llamas | qué puedes hacer | eres un robot | mucho gusto | encantado | te quiero""",
     make="""
         escribe | escríbeme | escribir | escriba | redacta | redactar | crea | crear | cree | compón | componer | inventa | inventar | cuenta | cuéntame | genera
-        | generar | haz | hazme | hacer | dame | construye | desarrolla | corrige | corregir | arregla | añade | agrega | convierte | optimiza | continúa
-        | programa | imagina | implementa""",
+        | generar | haz | hazme | hacer | dame | construye | desarrolla | corrige | corregir | arregla | añade | agrega | convierte | optimiza | continúa | imagina | implementa""",
     creative="""
         poema* | poesía | cuento | cuentos | historia sobre | historia de amor | historia para | relato | relatos | novela | canción | canciones | letra | haiku | soneto
         | balada | fábula | guion de | diálogo | escena | discurso | ensayo | artículo de blog | entrada de blog | eslogan | rima* | nana | monólogo
         | leyenda | personaje | obra de teatro""",
     style="al estilo de | érase una vez | había una vez | juego de rol | imagina que eres | finge que eres",
-    stage="película* | cortometraje | teatro | actor* | vídeo | video | podcast",
+    stage="película* | cortometraje | teatro | actor*  | video | podcast",
     programming="""
         código fuente | expresión regular | expresiones regulares | regex | prueba unitaria | pruebas unitarias | tests unitarios | error de sintaxis
         | error de compilación | programación | refactoriza* | depura* | fuga de memoria | consulta sql | línea de comandos | script de bash
         | base de código""",
     script="script | guion",
     thing="""
-        función | funciones |  clase | programa | código | algoritmo | consulta | prueba | test | tests | bug | error | errores | aplicación | app
+        función | programa | funciones |  clase  | código | algoritmo | consulta | prueba | test | tests | bug | error | errores | aplicación | app
         | api | módulo | biblioteca | componente | base de datos | servidor | lista | arreglo | cadena | variable | bucle | método | excepción
         | página web | sitio web | json | csv | archivos | carpeta""",
     plain="""
