@@ -243,6 +243,8 @@ def _range(type_: inspect.IntType | inspect.FloatType) -> str:
             return f" greater than {above:g}"
         case least, _, most if least is not None and most is not None:
             return f" from {least} to {most}"
+        case None, above, most if above is not None and most is not None:
+            return f" greater than {above:g} and at most {most}"
         case _:
             return ""
 

@@ -19,7 +19,14 @@ from octoroute.config.model import Tier
 from octoroute.routing.facts import Facts
 
 RuleReason = Literal[
-    "casual_chat", "important", "deep_analysis", "creative_writing", "code", "long_code", "question", "document"
+    "casual_chat",
+    "important",
+    "deep_analysis",
+    "creative_writing",
+    "code",
+    "long_code",
+    "question",
+    "document",
 ]
 Silence = Literal["no_rule", "no_evidence"]
 

@@ -190,7 +190,7 @@ def _without_tags(text: str) -> str:
 
 
 def is_background(text: str) -> bool:
-    """Is the message a front end's own small job (a title, tags, follow-up questions) and not the user's?"""
+    """Tell a front end's own small job (a title, tags, follow-up questions) from a turn of the user."""
     return _BACKGROUND.match(edges(text, EDGE_CHARACTERS // 2)) is not None
 
 

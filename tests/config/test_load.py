@@ -139,7 +139,7 @@ def test_a_bad_value_tells_what_is_allowed(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("weight = 0", "weight = 0: must be a number greater than 0"),
+        ("weight = 0", "weight = 0: must be a number greater than 0 and at most 1000000"),
         ("priority = 0.5", "priority = 0.5: must be a whole number"),
         ("max_tokens = -1", "max_tokens = -1: must be a whole number of at least 1"),
         ('max_tokens = "4096"', 'max_tokens = "4096": must be a whole number of at least 1'),

@@ -10,7 +10,7 @@ DUTCH = Language(
     lead="""
         alsjeblieft | alstublieft | kun je | kan je | kunt u | zou je | ik wil dat je | ik wil | ik zou graag | ik heb nodig | help me om | help me met | help me
         | en | nu | kun je me | kan je me""",
-    filler="vandaag | morgen | allemaal | heel | erg | veel | vriend | in | en | goed | vanavond | voor | je | hulp | mensen",
+    filler="vandaag | morgen | allemaal | heel | erg | veel | vriend | in | goed | vanavond | voor | je | hulp | mensen",
     greeting="""
         hallo | hoi | hey | dag | goedemorgen | goedemiddag | goedenavond | goedenacht | welterusten | tot ziens | tot later | doei | bedankt | dank je | dank je wel
         | dankjewel | dank u | dank u wel | hartelijk dank | gefeliciteerd""",

@@ -10,7 +10,7 @@ FRENCH = Language(
     lead="""
         s il te plaît | s il vous plaît | stp | svp | peux tu | peux tu m | peux tu me | pourrais tu | pourriez vous | pouvez vous | je veux que tu
         | je voudrais | j aimerais | j ai besoin de | j ai besoin d | aide moi à | et | maintenant | tu peux""",
-    filler="aujourd hui | demain | beaucoup | bien | toi | vous | tout le monde | tous | mon ami | à | et | super | ce soir | pour | ton aide | très | les amis",
+    filler="aujourd hui | demain | beaucoup | bien | toi | vous | tout le monde | tous | mon ami | à | super | ce soir | pour | ton aide | très | les amis",
     greeting="""
         bonjour | bonsoir | salut | coucou | bonne nuit | bonne journée | au revoir | à bientôt | à plus | merci | merci beaucoup
         | merci bien | mille mercis | joyeux anniversaire | joyeux noël | bienvenue""",

@@ -12,10 +12,10 @@ GERMAN = Language(
         bitte | kannst du | kannst du mir | könntest du | könnten sie | können sie | würdest du | ich möchte dass du | ich möchte
         | ich brauche | ich hätte gern | hilf mir | ich will | mal | und | nun | jetzt | mir""",
     filler="""
-        heute | morgen | dir | ihnen | euch | alle | zusammen | leute | das hat geholfen | sehr | vielmals | schön | und | gut | in | so | mein
+        heute | morgen | dir | ihnen | euch | alle | zusammen | leute | das hat geholfen | sehr | vielmals | schön | gut | in | so | mein
         | freund | toll | super | prima | hier | draußen | für | die | hilfe | deine | dann""",
     greeting="""
-        hallo | hi | hey | servus | moin | grüß gott | grüezi | guten morgen | guten tag | guten abend | gute nacht | tschüss 
+        hallo | hi | hey | servus | moin | grüß gott | grüezi | guten morgen | guten tag | guten abend | gute nacht | tschüss
         | auf wiedersehen | bis später | bis bald | danke | danke schön | dankeschön | vielen dank | herzlichen dank
         | alles gute zum geburtstag | frohe weihnachten""",
     small_talk="""

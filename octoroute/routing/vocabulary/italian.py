@@ -10,7 +10,7 @@ ITALIAN = Language(
     lead="""
         per favore | per piacere | puoi | potresti | può | potrebbe | vorrei che tu | vorrei | voglio che | voglio | ho bisogno di | ho bisogno che
         | aiutami a | aiutami | e | ora | adesso""",
-    filler="oggi | domani | tutti | molto | amico | amica | a | e | bene | te | lei | stasera | per | aiuto | l | tanto",
+    filler="oggi | domani | tutti | molto | amico | amica | a | bene | te | lei | stasera | per | aiuto | l | tanto",
     greeting="""
         ciao | salve | buongiorno | buon giorno | buonasera | buona sera | buonanotte | buona notte | arrivederci | a presto | a domani | grazie | grazie mille
         | molte grazie | tante grazie | buon compleanno | buon natale""",
@@ -33,7 +33,7 @@ ITALIAN = Language(
         | programmazione | refactor* | rifattorizza | debugga | non compila | perdita di memoria | query sql | riga di comando | script bash""",
     script="script",
     thing="""
-        funzione | programma | funzioni |  classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
+        funzione | funzioni |  classe | programma | codice | algoritmo | query | interrogazione | test | bug | errore | errori | applicazione | app | api
         | modulo | libreria | componente | database | server | lista | array | stringa | variabile | ciclo | metodo | eccezione | pagina web
         | sito web | sito | json | csv | file | cartella""",
     plain="""
@@ -54,7 +54,7 @@ ITALIAN = Language(
         | determina | elenca | dimmi""",
     ask="""
         chi | che | che cosa | cosa | quando | dove | dov è | perché | qual | quale | quali | come | com | quanto | quanta | quanti | quante | da dove""",
-    yes_no="è | sono | c è | ci sono | posso | si può | devo | esiste",
+    yes_no="sono | c è | ci sono | posso | si può | devo | esiste",
     elsewhere="fegato | rene | cuore | cervello | organo | alunni | studenti | isola | serpent* | insett* | matrimonio | società | scuola | bambini | professore | sociale",
     urgent="""
         è urgente | molto urgente | è molto importante | questo è importante | è critico | la produzione è ferma | prenditi il tuo tempo

@@ -8,7 +8,7 @@ POLISH = Language(
         i | w | z | ze | na | do | o | od | po | za | dla | przez | jest | są | nie | się | to | ten | ta | te | tego | tej | ja | ty | on | ona | my | mój | moja | moje
         | mi | mnie | co | że | jak | ale | czy | lub | oraz | by | która | który | które | bardzo | dziś | tak""",
     lead="proszę | czy możesz | możesz | mógłbyś | mogłabyś | chcę żebyś | chcę | chciałbym | chciałabym | potrzebuję | pomóż mi | a | i | teraz | mi",
-    filler="dziś | dzisiaj | jutro | wszystkim | bardzo | przyjacielu | dobrze | w | a | u ciebie | ty | za pomoc | wielkie",
+    filler="dziś | dzisiaj | jutro | wszystkim | bardzo | przyjacielu | dobrze | w | u ciebie | ty | za pomoc | wielkie",
     greeting="""
         cześć | hej | witaj | witam | siema | dzień dobry | dobry wieczór | dobranoc | do widzenia | na razie | pa | dzięki | dziękuję | dziękuję bardzo
         | wielkie dzięki | wszystkiego najlepszego""",

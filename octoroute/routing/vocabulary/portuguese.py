@@ -10,7 +10,7 @@ PORTUGUESE = Language(
     lead="""
         por favor | você pode | você poderia | pode | poderia | podes | gostaria que | gostaria de | eu quero que | quero que | quero | preciso que | preciso de
         | preciso | me ajude a | ajude me a | e | agora""",
-    filler="hoje | amanhã | você | vocês | todos | muito | amigo | amiga | em | e | bem | pela | ajuda | sua | esta noite | contigo",
+    filler="hoje | amanhã | você | vocês | todos | muito | amigo | amiga | em | bem | pela | ajuda | sua | esta noite | contigo",
     greeting="""
         olá | oi | bom dia | boa tarde | boa noite | tchau | adeus | até logo | até amanhã | obrigado | obrigada | muito obrigado | muito obrigada | valeu
         | feliz aniversário | feliz natal | saudações""",
@@ -54,7 +54,7 @@ PORTUGUESE = Language(
         | encontre | determine | cite | diga""",
     ask="""
         quem | o que | que | quando | onde | por que | porque  | qual | quais | como | quanto | quanta | quantos | quantas | de onde""",
-    yes_no="é | são | há | existe | posso | pode se | devo | tem",
+    yes_no="são | há | existe | posso | pode se | devo | tem",
     elsewhere="fígado | rim | coração | cérebro | órgão | alunos | estudantes | ilha | cobra* | inseto* | casamento | sociedade | escola | crianças | professor | social | filme",
     urgent="""
         é urgente | muito urgente | é muito importante | isto é importante | isso é importante | é crítico | produção caiu | produção está fora

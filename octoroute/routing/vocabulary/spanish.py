@@ -10,7 +10,7 @@ SPANISH = Language(
     lead="""
         por favor | puedes | podrías | puede | podría | me puedes | me gustaría que | me gustaría | quiero que | quiero | necesito que | necesito
         | ayúdame a | ayúdame | y | ahora | ok""",
-    filler="hoy | mañana | muchas | mucho | tú | todos | amigo | amiga | a | en | y | bien | esta noche | muy | por | tu ayuda | todo",
+    filler="hoy | mañana | muchas | mucho | tú | todos | amigo | amiga | a | en | bien | esta noche | muy | por | tu ayuda | todo",
     greeting="""
         hola | buenas | buenos días | buenas tardes | buenas noches | adiós | hasta luego | hasta mañana | chao | gracias | muchas gracias
         | mil gracias | feliz cumpleaños | feliz navidad | saludos""",
