@@ -6,7 +6,7 @@ async with FakeModelServer("qwen-8b") as server, running(server) as daemon, clie
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -88,3 +88,10 @@ async def connect(daemon: Daemon) -> trio.SocketStream:
     url = httpx.URL(daemon.url)
     assert url.port is not None
     return await trio.open_tcp_stream(url.host, url.port)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until something holds; bounded."""
+    with trio.fail_after(SECONDS):
+        while not condition():  # noqa: ASYNC110  # other code's state has no event to wait for
+            await trio.sleep(0.005)

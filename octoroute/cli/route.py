@@ -68,7 +68,7 @@ def _explanation(route: Route, facts: Facts) -> str:
     lines = [
         f"tier      {route.tier}",
         f"reason    {route.reason}",
-        f"rule      {route.rule}: {rules.DESCRIPTIONS[route.rule or 0]}",
+        f"rule      {route.rule}: {rules.RULES[route.rule or 0]}",
     ]
     lines += [f"{name:<9} {_shown(value)}" for name, value in msgspec.to_builtins(facts).items()]
     return "\n".join(lines)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import socket
 import ssl
 from collections import deque
 from typing import TYPE_CHECKING
@@ -61,6 +63,7 @@ class Exchange(httpx.AsyncByteStream):
 
     async def start(self, outgoing: OutgoingRequest) -> None:
         """Send the request and wait for the head of its response."""
+        succeeded = False
         try:
             if outgoing.body is None or len(outgoing.body) > SEND_AT_ONCE_BYTES:
                 await self._send_while_reading(outgoing)
@@ -74,8 +77,9 @@ class Exchange(httpx.AsyncByteStream):
                         await self._read_head()
                 except trio.TooSlowError:
                     raise httpx.ReadTimeout("no response in time") from None
+            succeeded = True
         finally:
-            if self.response.ended or not self.response.status:
+            if self.response.ended or not succeeded:
                 self._let_go()
 
     async def _send_while_reading(self, outgoing: OutgoingRequest) -> None:
@@ -351,6 +355,8 @@ def _cause(error: BaseException) -> str:
         return "; ".join(dict.fromkeys(_cause(each) for each in error.exceptions))
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"certificate: {error.verify_message}"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError | socket.gaierror):
+        return os.strerror(error.errno)  # trio's own text repeats the address
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

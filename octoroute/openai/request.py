@@ -124,7 +124,8 @@ class ChatRequest:
 _TOO_DEEP = "The request body is nested too deeply."
 _decoder = msgspec.json.Decoder(_Body)
 _any_decoder = msgspec.json.Decoder()
-_scan = JSONDecoder(strict=False).raw_decode
+# Numbers stay text: int() refuses those of more than 4300 digits, and nobody asks for their value.
+_scan = JSONDecoder(strict=False, parse_int=str, parse_float=str).raw_decode
 _blank = re.compile(r"[ \t\r\n]*")
 # msgspec refuses the lone surrogates that JavaScript writes when it cuts an emoji in two. They are
 # replaced in the copy that we read (never in what goes upstream): the text's meaning for routing stays.

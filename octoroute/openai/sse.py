@@ -89,7 +89,7 @@ def error_of(data: bytes) -> object | None:
         return None
     try:
         value = msgspec.json.decode(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(value, dict) and value.get("error") and not value.get("choices"):
         error: object = value["error"]

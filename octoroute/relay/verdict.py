@@ -6,6 +6,7 @@ gets when nothing is left: the server's own answer as it was (`Passed`), or an e
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -127,7 +128,7 @@ def of_status(endpoint: str, status: int, headers: list[RawHeader], body: bytes)
         }[status]
         text = f"Endpoint {endpoint} answered {status}; it {what}{said}."
         return Failure("misconfigured", detail, "yes", "misconfigured", UpstreamFailed(text))
-    if status == 501 or (status == 500 and b"not supported" in body.lower()):
+    if status == 501 or (status == 500 and _INPUT_KIND_REFUSED.search(body)):
         text = f"Endpoint {endpoint} does not support what the request asks for{said}."
         return Failure("unsupported", detail, "able", None, Unsupported(text))
     if status == 400 and is_context_overflow(body):
@@ -141,6 +142,13 @@ def of_status(endpoint: str, status: int, headers: list[RawHeader], body: bytes)
         "failure",
         UpstreamFailed(f"Endpoint {endpoint} answered {status}{said}."),
     )
+
+
+# An input kind stands beside it: a driver's "operation not supported" is the server's own trouble.
+_INPUT_KINDS = rb"\b(?:image|audio|video|vision|multi-?modal|file)"
+_INPUT_KIND_REFUSED = re.compile(
+    rb"%b[^.]{0,80} not support|not support[^.]{0,80}%b" % (_INPUT_KINDS, _INPUT_KINDS), re.IGNORECASE
+)
 
 
 def is_context_overflow(body: bytes) -> bool:
@@ -187,7 +195,7 @@ def usage_of_answer(body: bytes) -> Usage | None:
     """The usage that a whole JSON answer tells; None where it doesn't."""
     try:
         return _counted.decode(body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return None
 
 

@@ -94,6 +94,9 @@ _SPEAK_FOR_THEMSELVES = frozenset({"summarize", "analyze", "depth"})
 _AFTER, _BEFORE = 10, 8
 """How many words after an act, else before it, its object is looked for."""
 
+_WISHED = 3
+"""How soon a work must be named, from the beginning or after "I want", to be what is asked for without any act."""
+
 _TALK_WORDS = 16
 """Small talk is short."""
 _LEFT_OVER = {"greeting": 1, "small_talk": 3}
@@ -181,9 +184,14 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
     for hit in hits:
         concept, at_start = hit.concept, free_order or hit.start in starts
         factor = (1 if at_start else LATER) * (LATER if acted or (asked and not at_start) else 1)
-        if concept == "make":
+        if concept in {"make", "other"}:
             target = _object(hit, hits)
-            if target is not None and target.concept not in _SPEAK_FOR_THEMSELVES:
+            if target is not None and target.concept in _SPEAK_FOR_THEMSELVES:
+                continue
+            if concept == "other":
+                tally.add(concept, hit.text, factor=factor)
+                acted = True
+            elif target is not None:
                 play = target.concept == "script" and "stage" in concepts
                 kind = "creative" if play else _OBJECTS[target.concept]
                 tally.add(f"make+{kind}", f"{hit.text}+{target.text}", factor=factor)
@@ -195,12 +203,13 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
             tally.add(concept, hit.text, factor=factor)
             acted = True
         elif concept == "ask":
-            if at_start or words.question:
+            if not asked and (at_start or words.question):
                 tally.add(concept, hit.text)
                 asked = True
         elif concept == "yes_no":
-            if at_start and (words.question or free_order):
+            if at_start and not asked and (words.question or free_order):
                 tally.add(concept, hit.text)
+                asked = True
         elif concept == "script":
             if "stage" not in concepts:
                 tally.add("thing", hit.text)
@@ -210,9 +219,11 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
         elif concept in {"depth", "style", "programming", "name", "shared_name", "thing"}:
             tally.add(concept, hit.text)
     if not acted and "ask" not in concepts and not words.question:
-        first = next((hit for hit in hits if hit.concept == "creative" and hit.start <= 3), None)
-        if first is not None:
-            tally.add("creative", first.text)
+        wished = next((hit.end for hit in hits if hit.concept == "lead" and hit.start in starts), 0)
+        for hit in hits:
+            if hit.concept == "creative" and 0 <= hit.start - wished <= _WISHED:
+                tally.add("creative", hit.text)
+                break
 
 
 def _object(act: Hit, hits: Sequence[Hit]) -> Hit | None:

@@ -24,6 +24,9 @@ _TOKEN = re.compile(
     f"|(?:(?![{_CJK}])[\\w\u0900-\u0903\u093a-\u094f])+"
     "|[.:;,](?=\\s|$)|[!?\\n。、]"  # what ends a sentence, or a part of it
 )
+_STRETCHED = re.compile(r"([a-z])\1{2,}")
+_SHORT = 100
+"""Texts shorter than this may be greetings like "heyyy"."""
 _BREAKS = frozenset(".:;,!?\n。、")
 # By the high byte of a word's first character; Chinese characters (zh) come last.
 _SCRIPTS = {0x04: "ru", 0x06: "ar", 0x09: "hi", 0x11: "ko", 0x30: "ja"}
@@ -60,6 +63,8 @@ def split(text: str) -> Words:
     """The words of a text, folded; of a long one, those at its two ends."""
     gap = " … "  # ends no sentence: what stands after it begins amid one
     folded = edges(fold(edges(text, EDGE_CHARACTERS, gap)), EDGE_CHARACTERS, gap)  # folding may lengthen
+    if len(folded) < _SHORT:
+        folded = _STRETCHED.sub(r"\1", folded)
     words: list[str] = []
     starts: set[int] = set()
     lone: set[int] = set()

@@ -13,18 +13,18 @@ DUTCH = Language(
     filler="vandaag | morgen | allemaal | heel | erg | veel | vriend | in | goed | vanavond | voor | je | hulp | mensen",
     greeting="""
         hallo | hoi | hey | dag | goedemorgen | goedemiddag | goedenavond | goedenacht | welterusten | tot ziens | tot later | doei | bedankt | dank je | dank je wel
-        | dankjewel | dank u | dank u wel | hartelijk dank | gefeliciteerd""",
+        | dankjewel | dank u | dank u wel | hartelijk dank | gefeliciteerd | hé | hee | hoi hoi | goeiemorgen | sorry | proficiat""",
     small_talk="""
         hoe gaat het | hoe gaat het met je | hoe gaat het met jou | hoe gaat het met u | hoe gaat t | hoe is het | alles goed | wat is het weer | hoe is het weer | wat voor weer is het
         | hoe wordt het weer | gaat het regenen | vertel een grap | vertel me een grap | ken je een mop | ik verveel me | wie ben je | hoe heet je
-        | wat kun je | ben je een robot | leuk je te ontmoeten | ik hou van je""",
+        | wat kun je | ben je een robot | leuk je te ontmoeten | ik hou van je | alles goed met je | wat doe je | hoe was je dag | goed geslapen | alles oké | wat ben je aan het doen""",
     make="""
         schrijf | schrijven | maak | maken | creëer | genereer | verzin | bedenk | vertel | vertel me | componeer | stel op | bouw | ontwikkel
         | geef | geef me | verbeter | repareer | los op | voeg toe | voeg | converteer | optimaliseer | ga verder met | programmeer | implementeer""",
     creative="""
         gedicht* | verhaal | verhalen | verhaaltje | verhaaltje voor het slapengaan | kort verhaal | sprookje* | roman | lied | liedje | liedjes | liedtekst | songtekst
         | haiku | sonnet | ballade | scenario | toneelstuk | dialoog | scène | toespraak | essay | opstel | blogpost | blogartikel | slogan | rijm* | fabel
-        | slaapliedje | monoloog | legende | personage""",
+        | slaapliedje | monoloog | legende | personage | spannend verhaal | spannend kort verhaal""",
     style="in de stijl van | er was eens | rollenspel | doe alsof je | stel je voor dat je",
     stage="film | films | korte film | theater | acteur* | video | podcast",
     programming="""
@@ -41,13 +41,13 @@ DUTCH = Language(
     other="vertaal* | herschrijf | herformuleer | parafraseer | haal eruit | classificeer | hoe zeg je",
     summarize="""
         vat samen | vat | samenvatting | samenvatten | samengevat | kernpunten | hoofdpunten | belangrijkste punten | in het kort | kort samengevat
-        | tl dr | tldr""",
+        | tl dr | tldr | waar gaat dit over | waar gaat dit artikel over | in drie zinnen | in twee zinnen | in één zin""",
     analyze="""
         analyseer | analyseren | analyse | vergelijk | vergelijken | vergelijking | beoordeel | evalueer | bewijs | bewijzen | bewijs dat | leid af | onderzoek | ontwerp
         | ontwerpen | bespreek | bekritiseer | redeneer stap voor stap | denk stap voor stap | ontwikkel een strategie""",
     depth="""
         voor en nadelen | voordelen en nadelen | sterke en zwakke punten | grondoorzaak | hoofdoorzaak | diepgaand* | afweging* | implicaties
-        | gevolgen op lange termijn | architectuur voor | haalbaarheid""",
+        | gevolgen op lange termijn | architectuur voor | haalbaarheid | gevolgen van | grondig | langetermijngevolgen | voors en tegens | risico s en voordelen""",
     explain="""
         leg uit | leg me uit | leg | uitleggen | verklaar | beschrijf | definieer | vertel me over | wat betekent | bereken | los | vind | bepaal | noem | zeg me""",
     ask="wie | wat | wanneer | waar | waarom | welke | welk | hoe | hoeveel | hoe lang | hoe ver | hoe oud | waarvan | waarmee | waarvoor",

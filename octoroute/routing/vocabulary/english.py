@@ -16,12 +16,12 @@ ENGLISH = Language(
         there | everyone | everybody | all | guys | folks | buddy | friend | my friend | mate | man | dude | bro | today | tomorrow | tonight
         | this week | now | again | so much | very much | a lot | so | very | much | in | here | outside | right now | oh | well | too
         | and you | for | that was | that is | that s | you | your | the | it | helpful | great | nice | perfect
-        | good one | funny | awesome | cool | any | claude | chatgpt | assistant | bot | ai | and | a | an""",
+        | good one | funny | awesome | cool | any | claude | chatgpt | assistant | bot | ai | and | a | an | over there | hope | movie | food | colour | color | song | hobby""",
     greeting="""
         hello | hi | hey | hiya | heya | howdy | yo | greetings | good morning | good afternoon | good evening | good night
         | goodnight | good day | bye | goodbye | see you | see ya | see you later | cheers | thanks | thank you | thx | ty
         | thank u | many thanks | lol | haha | hahaha | welcome back | happy birthday | merry christmas | happy new year
-        | have a nice day | sweet dreams | take care""",
+        | have a nice day | sweet dreams | take care | morning | evening | night night | heya there | congrats | congratulations | good luck | sorry | no problem | you re welcome""",
     small_talk="""
         how are you | how are you doing | how are u | how s it going | how is it going | hows it going | how are things
         | what s up | whats up | what is up | wassup | sup | how have you been | how was your day | how is your day
@@ -33,8 +33,7 @@ ENGLISH = Language(
         | do you know any jokes | do you know any good jokes | do you know a joke | know a joke | make me laugh | i m bored | i am bored | im bored
         | i m tired | i m sad | i m happy | i m lonely | let s chat | lets chat | let s talk | just saying hi | just wanted to say hi
         | who are you | what are you | what s your name | what is your name | are you a robot | are you human | are you there
-        | are you real | do you like me | i love you | i like you | what are you doing | what can you do
-        | what s your favorite color | what is your favorite color | tell me about yourself""",
+        | are you real | do you like me | i love you | i like you | what are you doing | what can you do | tell me about yourself | hope you re well | hope you are well | hope you re having a good day | hope you are having a good day | i hope you are doing well | sleep well | did you sleep well | what s your favorite | what is your favorite | what s your favourite | what is your favourite | you re awesome | you are awesome | you re great | you are great | you re funny | you re the best | good to see you | long time no see | i missed you | i miss you | what s going on | what s happening | how have you been doing | what s cooking | nothing much | not much""",
     make="""
         write | rewrite | create | make | make up | generate | compose | draft | give me | give us | come up with | produce | build | code me
         | develop | fix | add | review | convert | continue | invent | tell me | tell us | show me | complete | finish | modify | change
@@ -45,10 +44,10 @@ ENGLISH = Language(
         | screenplay | film script | movie script | monologue | dialogue | scene | plot | chapter of | essay | speech | toast
         | eulogy | blog post | blogpost | blog article | article about | slogan | slogans | tagline | taglines | jingle | nursery rhyme | rhyme | rhymes
         | lullaby | riddle | riddles | parody | satire | fable | myth | legend | backstory | character | worldbuilding
-        | love letter | melody | diary entry | sketch about""",
+        | love letter | melody | diary entry | sketch about | love poem | rap battle | plot twist | plot twists | noir novel | love story | scary story | ghost story | bedtime stories | paragraph of a novel | epic | sonnets | limericks | love song | script for a play | murder mystery | vows | wedding vows | comedy sketch | stand up routine | children s book | bedtime tale | acrostic | prose""",
     style="""
         in the style of | once upon a time | roleplay | role play | role playing | rp with me | pretend you are | pretend to be
-        | imagine you are a | creative writing | write creatively | brainstorm names""",
+        | imagine you are a | creative writing | write creatively | brainstorm names | in the voice of | in the tone of | as if you were | from the perspective of | in the manner of | written by shakespeare""",
     stage="""
         film | films | short film | movie | movies | theatre | theater | sitcom | tv show | stage play | play | video | podcast | commercial
         | school play""",
@@ -60,7 +59,7 @@ ENGLISH = Language(
         | web server | web app | webapp | web scraper | command line | sql query | database schema | type hint | type hints | linked list | binary tree
         | binary search | hash table | hashmap | recursion | unit testing | pseudocode | code golf | boilerplate | syntax error | login endpoint
         | lru cache | design a function | design a class | design a program | design a query | following code | code below | below code
-        | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop""",
+        | this function | this code | my code | the code | this script | makefile | cron job | shell script | bash script | docker container | async await | callback function | for loop | while loop | last commit | time complexity | space complexity | big o | merge sort | quicksort | stack overflow | undefined reference | borrow checker | off by one | landing page in html | curl command | environment variable | npm package | config file | cli tool | rest client | code base | frontend | backend | front end code | back end code | foreign key | primary key | database migration | unit tested | mock object | ssh key | log file | exception handling | dependency injection | design pattern""",
     script="script | scripts",
     thing="""
         function | functions | method | methods |  class | classes | program | programs | code | codes | algorithm | algorithms
@@ -72,29 +71,29 @@ ENGLISH = Language(
     plain="""
         email | emails | e mail | mail | letter | cover letter | message | text message | reply | resume | cv | invitation | recipe | recipes
         | paragraph | sentence | sentences | grammar | spelling | typos | list of | table of | plan | itinerary | schedule | agenda
-        | job description | tweet | post | caption | title | press release | report | shorter | longer | translation""",
+        | job description | tweet | post | caption | title | press release | report | shorter | longer | translation | packing list | shopping list | guest list | to do list | todo list | reading list | bucket list | grocery list | checklist | linkedin post | instagram caption | product description | meal plan | travel plan | study plan | announcement | thank you note | complaint | bio | headline | name for | names for | ideas for | ideas""",
     other="""
         translate | proofread | paraphrase | rephrase | reword | spell check | spellcheck | transcribe | how do you say | extract
-        | classify | reformat""",
+        | classify | reformat | recommend me | recommend | suggest | reply to""",
     summarize="""
         summarize | summarise | summarizing | summary | summaries | summarization | sum up | tl;dr | tldr | key points | main points
         | key takeaways | main takeaways | takeaways | main ideas | main idea | gist | condense | shorten this text | shorten the text
-        | shorten this article | synopsis | in a nutshell | recap | boil down | digest of | executive summary | abstract for | abstract of""",
+        | shorten this article | synopsis | in a nutshell | recap | boil down | digest of | executive summary | abstract for | abstract of | make this shorter | make it shorter | most important points | essentials | the essentials | key facts | key messages | main argument | main arguments | boil this down | boil it down | cliff notes | in one sentence | in two sentences | in three sentences | what is this article about | what is this text about | what is this document about""",
     analyze="""
         analyze | analyse | analysis | analyses | compare | contrast | comparison | evaluate | assess | critically assess | critique | prove | proof that | derive | investigate
         | examine critically | design a | design an | design the | architect | develop a strategy | come up with a strategy | devise
-        | prove that | proof of | discuss the | discuss both sides | reason step by step | think step by step | think carefully | think deeply | weigh""",
+        | prove that | proof of | discuss the | discuss both sides | reason step by step | think step by step | think carefully | think deeply | weigh | show that | walk me through why | plan a | plan the | argue | argue for | argue against | discuss | debate | reason about | think through | justify | explore the | red team | devise a | rank""",
     depth="""
         trade off | trade offs | tradeoffs | tradeoff | pros and cons | advantages and disadvantages | strengths and weaknesses
         | root cause | root causes | in depth | in detail analysis | comprehensive analysis | first principles | architecture for | system design
         | implications | ethical implications | step by step reasoning | critical analysis | literature review | swot | feasibility
-        | cost benefit | compare and contrast | risk assessment | threat model | security audit | both sides | critically""",
+        | cost benefit | compare and contrast | risk assessment | threat model | security audit | both sides | critically | long term consequences | consequences of | long term effects | impact of | risks and benefits | costs and benefits | pros cons | risks | in great detail | thorough analysis | both sides of""",
     explain="""
         explain | describe | define | tell me about | what does it mean | teach me | elaborate on | clarify | give an example of
-        | give me an example of | name the | name a | name three | list the | list all | list some | list three | list five | list ten | state the | calculate | compute | solve | find | determine | identify | simplify | answer""",
+        | give me an example of | name the | name a | name three | list the | list all | list some | list three | list five | list ten | state the | calculate | compute | solve | find | determine | identify | simplify | answer | tell me the | tell me how | tell me why | tell me what | tell me who | tell me when | tell me where | meaning of | definition of | walk me through | how to | give me the | what does""",
     ask="""
         who | whom | whose | what | what s | whats | when | where | where s | why | which | how | how many | how much | how long | how far
-        | how old""",
+        | how old | whats the | who s | when s | how s""",
     yes_no="""
         is | are | was | were | do | does | did | can i | can a | can the | can | could | should | will | would | has | have | am i""",
     elsewhere="""
@@ -108,7 +107,7 @@ ENGLISH = Language(
         | this is important | this is very important | this is really important | it is very important | this is extremely important
         | it s very important | production is down | prod is down | production down | site is down | take your time | be thorough | be very thorough
         | be very careful | be extremely careful | high stakes | stakes are high | my job depends on | life or death | lives depend on
-        | must be correct | has to be correct | no mistakes | don t make any mistakes | double check your | think very carefully""",
+        | must be correct | has to be correct | no mistakes | don t make any mistakes | double check your | think very carefully | our production is down | the production is down | our site is down | the site is down | server is down | our server is down | please be careful | be careful with this | please be thorough""",
     urgent_cry="urgent | critical | important | emergency | asap | high priority | sos",
     relaxed="""
         quick question | just curious | just out of curiosity | out of curiosity | no rush | no hurry | not urgent | not important

@@ -13,11 +13,11 @@ FRENCH = Language(
     filler="aujourd hui | demain | beaucoup | bien | toi | vous | tout le monde | tous | mon ami | à | super | ce soir | pour | ton aide | très | les amis",
     greeting="""
         bonjour | bonsoir | salut | coucou | bonne nuit | bonne journée | au revoir | à bientôt | à plus | merci | merci beaucoup
-        | merci bien | mille mercis | joyeux anniversaire | joyeux noël | bienvenue""",
+        | merci bien | mille mercis | joyeux anniversaire | joyeux noël | bienvenue | félicitations | hello | pardon | de rien""",
     small_talk="""
         ça va | comment ça va | comment vas tu | comment allez vous | comment tu vas | tu vas bien | vous allez bien | quoi de neuf | ça roule
         | quel temps fait il | quel temps | il fait beau | il pleut | va t il pleuvoir | météo du jour | raconte moi une blague | raconte une blague
-        | une blague | je m ennuie | qui es tu | comment tu t appelles | comment t appelles tu | que sais tu faire | es tu un robot | enchanté | je t aime""",
+        | une blague | je m ennuie | qui es tu | comment tu t appelles | comment t appelles tu | que sais tu faire | es tu un robot | enchanté | je t aime | tu fais quoi | que fais tu | quoi de beau | tout va bien | tu as bien dormi""",
     make="""
         écris | écris moi | écrire | écrivez | rédige | rédiger | rédigez | crée | créer | créez | compose | composer | invente | inventer | imagine | raconte
         | raconte moi | génère | générer | fais | fais moi | faire | donne moi | donner | construis | développe | corrige | corriger | répare | ajoute
@@ -43,14 +43,14 @@ FRENCH = Language(
     other="tradui* | reformule* | relis | corrige l orthographe | extrais | classe ces | comment dit on",
     summarize="""
         résume | résume moi | résumer | résumez  | synthèse | synthétise* | points clés | points essentiels | points principaux | idées principales
-        | idées clés | en bref | l essentiel | tl dr | tldr | compte rendu | condense""",
+        | idées clés | en bref | l essentiel | tl dr | tldr | compte rendu | condense | l essentiel de | de quoi parle | en trois phrases | en deux phrases | en une phrase | idée principale""",
     analyze="""
         analyse | analyser | analysez | compare | comparer | comparez | évalue | évaluer | évaluez | démontre | démontrer | démontrez | prouve | prouver | prouvez
         | examine | conçois | concevoir | critique | discute | étudie les | déduis | réfléchis étape par étape | raisonne étape par étape
         | comparaison | élabore une stratégie""",
     depth="""
         avantages et inconvénients | avantages et les inconvénients | avantages et désavantages | forces et faiblesses | pour et contre | pour et le contre | cause profonde
-        | causes profondes | cause racine | compromis | en profondeur | approfondie | approfondi | implications | enjeux | architecture d un | étude de faisabilité""",
+        | causes profondes | cause racine | compromis | en profondeur | approfondie | approfondi | implications | enjeux | architecture d un | étude de faisabilité | conséquences à long terme | conséquences | impact de | risques et bénéfices | les risques""",
     explain="""
         explique | explique moi | expliquer | expliquez | décris | décrire | décrivez | définis | définir | parle moi de | que signifie | calcule* | résous
         | trouve | détermine | cite | dis moi""",

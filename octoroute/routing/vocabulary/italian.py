@@ -13,11 +13,11 @@ ITALIAN = Language(
     filler="oggi | domani | tutti | molto | amico | amica | a | bene | te | lei | stasera | per | aiuto | l | tanto",
     greeting="""
         ciao | salve | buongiorno | buon giorno | buonasera | buona sera | buonanotte | buona notte | arrivederci | a presto | a domani | grazie | grazie mille
-        | molte grazie | tante grazie | buon compleanno | buon natale""",
+        | molte grazie | tante grazie | buon compleanno | buon natale | auguri | complimenti | scusa | prego""",
     small_talk="""
         come stai | come sta | come va | come ti va | tutto bene | che si dice | che fai | che tempo fa | che tempo | com è il tempo | pioverà | fa freddo | fa caldo
         | raccontami una barzelletta | dimmi una barzelletta | una barzelletta | mi annoio | sono annoiato | sono annoiata | chi sei | come ti chiami
-        | cosa sai fare | sei un robot | piacere di conoscerti | ti amo""",
+        | cosa sai fare | sei un robot | piacere di conoscerti | ti amo | cosa fai | che mi racconti | come vanno le cose | hai dormito bene | tutto ok""",
     make="""
         scrivi | scrivimi | scrivere | scriva | redigi | crea | creare | creami | componi | comporre | inventa | inventare | racconta | raccontami | genera | generare
         | fai | fammi | fare | dammi | costruisci | sviluppa | correggi | correggere | ripara | aggiungi | converti | ottimizza | continua | immagina
@@ -42,13 +42,13 @@ ITALIAN = Language(
     other="traduc* | traduci | riformula* | parafrasa* | correggi la grammatica | estrai | classifica | come si dice",
     summarize="""
         riassumi | riassumimi | riassumere | riassuma | riassunto | sintesi | sintetizza* | punti chiave | punti principali | idee principali
-        | in breve | l essenziale | tl dr | tldr""",
+        | in breve | l essenziale | tl dr | tldr | di cosa parla | in tre frasi | in due frasi | in una frase | idea principale | in cinque punti""",
     analyze="""
         analizza | analizzare | analizzi | analisi | confronta | confrontare | confronto | paragona | valuta | valutare | dimostra | dimostrare | dimostri | prova che
         | deduci | esamina | progetta | progettare | critica | discuti | indaga | ragiona passo dopo passo | pensa passo dopo passo | sviluppa una strategia""",
     depth="""
         vantaggi e svantaggi | vantaggi e gli svantaggi | pro e contro | punti di forza e di debolezza | causa principale | cause profonde
-        | approfondita | approfondito | in profondità | implicazioni | compromessi | architettura per | fattibilità""",
+        | approfondita | approfondito | in profondità | implicazioni | compromessi | architettura per | fattibilità | conseguenze | impatto di | rischi e benefici | i pro e i contro""",
     explain="""
         spiega | spiegami | spiegare | spieghi | descrivi | descrivere | descriva | definisci | parlami di | cosa significa | calcola* | risolvi | trova
         | determina | elenca | dimmi""",

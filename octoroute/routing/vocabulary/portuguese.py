@@ -13,11 +13,11 @@ PORTUGUESE = Language(
     filler="hoje | amanhã | você | vocês | todos | muito | amigo | amiga | em | bem | pela | ajuda | sua | esta noite | contigo",
     greeting="""
         olá | oi | bom dia | boa tarde | boa noite | tchau | adeus | até logo | até amanhã | obrigado | obrigada | muito obrigado | muito obrigada | valeu
-        | feliz aniversário | feliz natal | saudações""",
+        | feliz aniversário | feliz natal | saudações | parabéns | desculpa | de nada | eai""",
     small_talk="""
         tudo bem | tudo bom | como vai | como vai você | como você está | como está você | como estás | e aí | beleza | como está o tempo | como está o clima | qual a previsão do tempo
         | vai chover | está frio | conte uma piada | conta uma piada | me conte uma piada | me conta uma piada | uma piada | estou entediado | estou entediada
-        | quem é você | qual é o seu nome | qual o seu nome | o que você pode fazer | você é um robô | prazer em conhecê lo | te amo""",
+        | quem é você | qual é o seu nome | qual o seu nome | o que você pode fazer | você é um robô | prazer em conhecê lo | te amo | tudo certo | o que você está fazendo | como vão as coisas | dormiu bem | tudo bem com você""",
     make="""
         escreva | escreve | escrever | redija | redigir | crie | cria | criar | componha | compor | invente | inventa | inventar | conte | conta | gere | gerar
         | faça | faz | fazer | dê me | me dê | construa | desenvolva | corrija | corrigir | conserte | adicione | converta | otimize | continue | programe
@@ -42,13 +42,13 @@ PORTUGUESE = Language(
     other="tradu* | reformul* | parafraseie | revise a gramática | extraia | classifique | como se diz",
     summarize="""
         resuma | resume | resumir | resumo | síntese | sintetize | pontos principais | pontos chave | ideias principais | em poucas palavras
-        | o essencial | tl dr | tldr""",
+        | o essencial | tl dr | tldr | do que trata | em três frases | em duas frases | em uma frase | ideia principal | resumo curto""",
     analyze="""
         analise | analisa | analisar  | compare | compara | comparar | comparação | avalie | avalia | avaliar | prove | provar | demonstre | demonstra | demonstrar
         | deduza | examine | projete | projetar | critique | discuta | investigue | raciocine passo a passo | pense passo a passo | desenvolva uma estratégia""",
     depth="""
         vantagens e desvantagens | vantagens e as desvantagens | prós e contras | pontos fortes e fracos | causa raiz | causas profundas
-        | em profundidade | aprofundada | implicações | arquitetura para | viabilidade""",
+        | em profundidade | aprofundada | implicações | arquitetura para | viabilidade | consequências | impactos de | impactos econômicos | riscos e benefícios | os prós e contras""",
     explain="""
         explique | explica | me explique | explicar | descreva | descreve | descrever | defina | define | fale sobre | fale me sobre | o que significa | calcule | calcula | resolva
         | encontre | determine | cite | diga""",

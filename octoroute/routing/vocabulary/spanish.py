@@ -13,11 +13,11 @@ SPANISH = Language(
     filler="hoy | mañana | muchas | mucho | tú | todos | amigo | amiga | a | en | bien | esta noche | muy | por | tu ayuda | todo",
     greeting="""
         hola | buenas | buenos días | buenas tardes | buenas noches | adiós | hasta luego | hasta mañana | chao | gracias | muchas gracias
-        | mil gracias | feliz cumpleaños | feliz navidad | saludos""",
+        | mil gracias | feliz cumpleaños | feliz navidad | saludos | felicidades | perdón | de nada | qué onda""",
     small_talk="""
         cómo estás | cómo está usted | cómo está | cómo te va | qué tal | qué tal estás | qué hay | qué pasa | cómo va todo | qué tiempo hace | qué tiempo
         | cómo está el tiempo | cómo está el clima | qué clima hace | va a llover | hace calor | cuéntame un chiste | dime un chiste | un chiste | estoy aburrido
-        | estoy aburrida | me aburro | quién eres | cómo te llamas | qué puedes hacer | eres un robot | mucho gusto | encantado | te quiero""",
+        | estoy aburrida | me aburro | quién eres | cómo te llamas | qué puedes hacer | eres un robot | mucho gusto | encantado | te quiero | todo bien | qué haces | qué cuentas | cómo andas | dormiste bien""",
     make="""
         escribe | escríbeme | escribir | escriba | redacta | redactar | crea | crear | cree | compón | componer | inventa | inventar | cuenta | cuéntame | genera
         | generar | haz | hazme | hacer | dame | construye | desarrolla | corrige | corregir | arregla | añade | agrega | convierte | optimiza | continúa | imagina | implementa""",
@@ -42,13 +42,13 @@ SPANISH = Language(
     other="tradu* | reformula* | parafrasea* | corrige la ortografía | extrae | clasifica | cómo se dice",
     summarize="""
         resume | resúmeme | resumir | resuma | resumen | síntesis | sintetiza* | puntos clave | puntos principales | ideas principales | ideas clave
-        | en pocas palabras | lo esencial | tl dr | tldr | condensa""",
+        | en pocas palabras | lo esencial | tl dr | tldr | condensa | resúmelo | resumirlo | de qué trata | en tres frases | en dos frases | en una frase | idea principal""",
     analyze="""
         analiza | analizar | analice | análisis | compara | comparar | compare | comparación | evalúa | evaluar | evalúe | demuestra | demostrar | demuestre
         | prueba que | deduce | examina | diseña | diseñar | critica | discute | investiga | razona paso a paso | piensa paso a paso | desarrolla una estrategia""",
     depth="""
         ventajas y desventajas | ventajas y las desventajas | ventajas e inconvenientes | pros y contras | fortalezas y debilidades | causa raíz | causas profundas | en profundidad
-        | a fondo | exhaustivo | implicaciones | compensaciones | arquitectura para | viabilidad""",
+        | a fondo | exhaustivo | implicaciones | compensaciones | arquitectura para | viabilidad | consecuencias | consecuencias a largo plazo | impacto de | riesgos y beneficios | críticamente | los pros y los contras""",
     explain="""
         explica | explícame | explicar | explique | describe | describir | describa | define | definir | háblame de | qué significa | calcula* | resuelve | encuentra
         | determina | enumera | dime""",
