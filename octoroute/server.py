@@ -12,10 +12,11 @@ import os
 import socket
 import ssl
 from functools import partial
+from math import inf
 
 import trio
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -39,21 +40,61 @@ BACKLOG = 1024
 _HEAD_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+class _NoTask:
+    """Takes the place of hypercorn's idle timer, a task started and stopped for every request."""
+
+    async def restart(self, _group: object, _action: object) -> None:
+        """The read loop's own deadline is the timer."""
+
+    async def stop(self) -> None:
+        """As above."""
+
+
 class ClientConnection(TCPServer):
     """One client's TCP connection.
 
     Sends are not shielded, as hypercorn's are: one that is cut leaves half a message, so the connection is
     closed with it. That is what makes a stop, and a client that takes nothing, end at once.
+
+    While `corked`, what is to be sent is kept for the next send: the head of an answer goes out with the
+    first of its body, in one packet and one system call.
     """
 
-    send_seconds: float
-    protocol_broken = False
+    def __init__(
+        self,
+        app: QuartTrio,
+        config: HypercornConfig,
+        context: WorkerContext,
+        stream: trio.SSLStream[trio.SocketStream],
+        send_seconds: float,
+    ) -> None:
+        # ASGI's own way to tell an application about its connection.
+        super().__init__(wrap_app(app, 0, "asgi"), config, context, ConnectionState({"connection": self}), stream)
+        self.idle_task = _NoTask()  # type: ignore[assignment]
+        self.corked = False
+        self._kept: list[bytes] = []
+        self._send_seconds = send_seconds
+        self._reading = trio.CancelScope()
+        self._idle = True
 
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol has to send; give up on a client that takes nothing for `send_seconds`."""
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
+        match event:
+            case RawData():
+                await self._send(event.data)
+            case Updated():
+                self._idle = event.idle
+                self._set_deadline()
+            case _:
+                await super().protocol_send(event)
+
+    async def _send(self, data: bytes) -> None:
+        if data:
+            self._kept.append(data)
+        if self.corked or not self._kept:
             return
+        data = b"".join(self._kept)
+        self._kept.clear()
         try:
             # Taking a free lock without a checkpoint saves a scheduler round for every chunk.
             try:
@@ -61,8 +102,8 @@ class ClientConnection(TCPServer):
             except trio.WouldBlock:
                 await self.send_lock.acquire()
             try:
-                with trio.move_on_after(self.send_seconds) as scope:
-                    await self.stream.send_all(event.data)
+                with trio.move_on_after(self._send_seconds) as scope:
+                    await self.stream.send_all(data)
             finally:
                 self.send_lock.release()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -72,13 +113,14 @@ class ClientConnection(TCPServer):
             await trio.aclose_forcefully(self.stream)
             raise
         if scope.cancelled_caught:
-            log.info("client took nothing", seconds=self.send_seconds)
+            log.info("client took nothing", seconds=self._send_seconds)
             await trio.aclose_forcefully(self.stream)
             await self.protocol.handle(Closed())
 
     async def _read_data(self) -> None:
-        """As hypercorn's, with a limit on how long a request's head may take."""
-        with trio.CancelScope() as head:
+        """As hypercorn's, with limits on idling and on how long a request's head may take."""
+        with self._reading:
+            self._set_deadline()
             while True:
                 try:
                     data = await self.stream.receive_some(MAX_RECV)
@@ -87,22 +129,33 @@ class ClientConnection(TCPServer):
                 await self.protocol.handle(RawData(bytes(data)))
                 if data == b"":
                     break
-                if self._awaits_head():
-                    head.deadline = min(head.deadline, trio.current_time() + HEAD_SECONDS)
-                else:
-                    head.deadline = float("inf")
-        if head.cancelled_caught:
-            await self.protocol_send(RawData(_HEAD_TIMED_OUT))
+                if self._idle:
+                    self._set_deadline()
+        if self._reading.cancelled_caught and self._awaits_head():
+            await self._send(_HEAD_TIMED_OUT)
         await self.protocol.handle(Closed())
+
+    def _set_deadline(self) -> None:
+        """No limit while a request is served; a short one for a head that has begun; else as long as idling may be."""
+        now = trio.current_time()
+        if not self._idle:
+            self._reading.deadline = inf
+        elif self._awaits_head():
+            self._reading.deadline = min(self._reading.deadline, now + HEAD_SECONDS)
+        elif self.context.terminated.is_set():
+            self._reading.deadline = now
+        else:
+            self._reading.deadline = now + KEEP_ALIVE_SECONDS
 
     def _awaits_head(self) -> bool:
         """Whether bytes of a head are here, and the rest of it is not."""
         protocol = self.protocol.protocol
-        return (
-            isinstance(protocol, H11Protocol)
-            and protocol.stream is None
-            and bool(protocol.connection.trailing_data[0])
-        )
+        return isinstance(protocol, H11Protocol) and protocol.stream is None and bool(protocol.connection.trailing_data[0])
+
+    def close_if_idle(self) -> None:
+        """Draining has begun: what waits for a next request need not wait."""
+        if self._idle:
+            self._reading.cancel("draining")
 
 
 def listen(settings: Server) -> list[socket.socket]:
@@ -181,7 +234,20 @@ async def serve(
     left at the end is cut.
     """
     context = WorkerContext(None)
-    handler = partial(_handle, app, _hypercorn_config(), context, send_seconds)
+    open_connections: set[ClientConnection] = set()
+    config = _hypercorn_config()
+
+    async def handle(stream: trio.SSLStream[trio.SocketStream]) -> None:
+        connection = ClientConnection(app, config, context, stream, send_seconds)
+        open_connections.add(connection)
+        try:
+            await connection.run()
+        except Exception as error:  # whatever a connection ran into, the server goes on
+            log.error("defect in a connection", exc_info=error)
+        finally:
+            open_connections.discard(connection)
+            await trio.aclose_forcefully(stream)
+
     listeners: list[trio.SocketListener | trio.SSLListener[trio.SocketStream]] = []
     for listener in sockets:
         plain = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
@@ -189,7 +255,7 @@ async def serve(
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             accepting.start_soon(
-                partial(trio.serve_listeners, handler, listeners, handler_nursery=connections), name="accept"
+                partial(trio.serve_listeners, handle, listeners, handler_nursery=connections), name="accept"
             )
             task_status.started()
             await drain.wait()
@@ -197,25 +263,9 @@ async def serve(
         for closing in listeners:
             await closing.aclose()
         await context.terminated.set()
+        for connection in open_connections:
+            connection.close_if_idle()
         connections.cancel_scope.deadline = trio.current_time() + drain_seconds
-
-
-async def _handle(
-    app: QuartTrio,
-    config: HypercornConfig,
-    context: WorkerContext,
-    send_seconds: float,
-    stream: trio.SSLStream[trio.SocketStream],
-) -> None:
-    """One connection, from accept to close; its crash is its own."""
-    connection = ClientConnection(wrap_app(app, 0, "asgi"), config, context, ConnectionState({}), stream)
-    connection.send_seconds = send_seconds
-    try:
-        await connection.run()
-    except Exception as error:  # the server goes on, whatever a connection ran into
-        log.error("defect in a connection", exc_info=error)
-    finally:
-        await trio.aclose_forcefully(stream)
 
 
 def _hypercorn_config() -> HypercornConfig:
@@ -223,7 +273,6 @@ def _hypercorn_config() -> HypercornConfig:
     config.accesslog = None  # we write our own line
     config.errorlog = logging.getLogger("hypercorn")
     config.include_server_header = False
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.keep_alive_max_requests = 1_000_000
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
     return config

@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from octoroute import daemon as daemon_module
+from octoroute import server
 from octoroute.config.model import Config, Endpoint, Health, Retry, Routing, Server, Tier
 from octoroute.daemon import Daemon
 from tests.fakes.model_server import FakeModelServer
@@ -27,9 +28,9 @@ SECONDS = 20
 """The bound of whatever waits for the daemon: far more than it takes, for a machine that is busy."""
 
 
-def endpoint(server: FakeModelServer, **settings: Any) -> Endpoint:
+def endpoint(fake: FakeModelServer, **settings: Any) -> Endpoint:
     """The `[[models.…]]` table of a fake; its name unless `settings` has another."""
-    return Endpoint(**{"name": server.name, "base_url": server.base_url, **settings})
+    return Endpoint(**{"name": fake.name, "base_url": fake.base_url, **settings})
 
 
 def config_for(models: Models, **tables: Mapping[str, Any]) -> Config:
@@ -95,3 +96,17 @@ async def until(condition: Callable[[], object]) -> None:
     with trio.fail_after(SECONDS):
         while not condition():  # noqa: ASYNC110  # other code's state has no event to wait for
             await trio.sleep(0.005)
+
+
+def connection_tasks() -> int:
+    """How many connections of clients the daemons of this process serve now."""
+    found = 0
+    root = trio.lowlevel.current_root_task()
+    waiting = [] if root is None else [root]
+    while waiting:
+        task = waiting.pop()
+        frame = getattr(task.coro, "cr_frame", None)
+        handler = frame.f_locals.get("handler") if frame is not None else None
+        found += getattr(handler, "func", None) is server._handle and task.name.endswith("_run_handler")
+        waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found

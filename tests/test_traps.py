@@ -19,22 +19,18 @@ from octoroute.fleet.wire import Origin
 from octoroute.relay import attempt
 from tests.fakes.model_server import Cut, FakeModelServer, Hang, Ok
 from tests.raw_client import Ended, RawClient, raw_client, request
-from tests.serving import SECONDS, chat, client, endpoint, running, until
+from tests.serving import SECONDS, chat, client, connection_tasks, endpoint, running, until
 
 CHAT = "/v1/chat/completions"
 BIG = Ok(["x" * 100_000] * 400)
 """40 MB: more than the buffers of a loopback connection take."""
 
 
-def tasks() -> int:
-    return trio.lowlevel.current_statistics().tasks_living
-
-
-async def nothing_left(daemon: Daemon, tasks_before: int) -> None:
-    """Every exchange is over, every place given back, and no task is left over."""
+async def nothing_left(daemon: Daemon) -> None:
+    """Every exchange is over, every place given back, and no connection's task is left."""
     await until(lambda: not daemon.app.exchanges)
     await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
-    await until(lambda: tasks() <= tasks_before)
+    await until(lambda: connection_tasks() == 0)
 
 
 # 1. Keep-alive
@@ -89,7 +85,6 @@ AUTH = {"api_keys": (Secret("right"),)}
 @pytest.mark.parametrize("status", REFUSALS)
 async def test_trap_2_a_refusal_before_the_body_is_here(status: int) -> None:
     async with FakeModelServer() as fake, running(fake, auth=AUTH) as daemon:
-        before = tasks()
         async with raw_client(daemon) as http:
             with trio.fail_after(SECONDS):
                 await http.send(REFUSALS[status])
@@ -99,7 +94,7 @@ async def test_trap_2_a_refusal_before_the_body_is_here(status: int) -> None:
                 assert answer.headers["connection"] == "close"
                 with pytest.raises(Ended):
                     await http.answer()
-        await nothing_left(daemon, before)
+        await nothing_left(daemon)
         counted = daemon.service.metrics.exposition("")[0]
         assert f'octoroute_responses_total{{status="{status}",tier="none"}} 1.0'.encode() in counted
 
@@ -107,12 +102,11 @@ async def test_trap_2_a_refusal_before_the_body_is_here(status: int) -> None:
 @pytest.mark.parametrize("status", REFUSALS)
 async def test_trap_2_a_client_that_leaves_with_its_refusal_was_refused(status: int) -> None:
     async with FakeModelServer() as fake, running(fake, auth=AUTH) as daemon:
-        before = tasks()
         async with raw_client(daemon) as http:
             with trio.fail_after(SECONDS):
                 await http.send(REFUSALS[status])
                 assert (await http.answer()).status == status
-        await nothing_left(daemon, before)
+        await nothing_left(daemon)
         counted = daemon.service.metrics.exposition("")[0]
         assert f'octoroute_responses_total{{status="{status}",tier="none"}} 1.0'.encode() in counted
 
@@ -124,7 +118,6 @@ async def test_trap_2_a_client_that_sends_all_before_it_reads_sees_its_refusal(*
         "POST", CHAT, headers={"content-length": str(size)} if sized else {"transfer-encoding": "chunked"}
     )
     async with FakeModelServer() as fake, running(fake, server={"max_body_bytes": 100_000}) as daemon:
-        before = tasks()
         async with raw_client(daemon) as http:
             with trio.fail_after(SECONDS):
                 await http.send(head)
@@ -136,7 +129,7 @@ async def test_trap_2_a_client_that_sends_all_before_it_reads_sees_its_refusal(*
                 answer = await http.answer()
                 assert answer.status == 413
                 assert "100000 bytes" in answer.json()["error"]["message"]
-        await nothing_left(daemon, before)
+        await nothing_left(daemon)
 
 
 async def test_trap_2_a_refused_connection_is_kept_where_the_body_came_with_it() -> None:
@@ -173,6 +166,7 @@ async def test_trap_3_a_client_that_stops_reading_holds_up_nobody() -> None:
         async with raw_client(daemon) as http, client(daemon) as other:
             with trio.fail_after(SECONDS):
                 await stalled(daemon, http)
+                assert connection_tasks() == 1
                 fake.queue(Ok())
                 assert (await other.post(CHAT, json=chat())).status_code == 200
                 daemon.drain("the test says so")
@@ -183,25 +177,23 @@ async def test_trap_3_a_client_that_stops_reading_holds_up_nobody() -> None:
 async def test_trap_3_a_client_that_takes_nothing_is_cut_off() -> None:
     async with FakeModelServer(behaviour=BIG) as fake:
         async with running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon:
-            before = tasks()
             async with raw_client(daemon) as http:
                 with trio.fail_after(SECONDS):
                     await http.send(request("POST", CHAT, chat(stream=True)))
                     await fake.wait_for(1)
                     await fake.chats[0].disconnected.wait()
-                await nothing_left(daemon, before)
+                await nothing_left(daemon)
 
 
 async def test_trap_3_one_that_has_pipelined_a_second_request_is_cut_off_too() -> None:
     async with FakeModelServer(behaviour=BIG) as fake:
         async with running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon:
-            before = tasks()
             async with raw_client(daemon) as http:
                 with trio.fail_after(SECONDS):
                     await http.send(request("POST", CHAT, chat(stream=True)) + request("GET", "/health"))
                     await fake.wait_for(1)
                     await fake.chats[0].disconnected.wait()
-                await nothing_left(daemon, before)
+                await nothing_left(daemon)
 
 
 # 4. A cancel between the handler's return and the body
@@ -279,7 +271,6 @@ async def test_trap_7_a_long_buffered_answer_that_is_cut_short_ends_without_its_
 async def test_trap_14_a_cancel_while_connecting_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     connecting = 0
     async with FakeModelServer(behaviour=Hang()) as fake, running(fake) as daemon:
-        before = tasks()
 
         async def connect(_self: Transport, _origin: Origin) -> None:
             nonlocal connecting
@@ -289,10 +280,10 @@ async def test_trap_14_a_cancel_while_connecting_leaks_nothing(monkeypatch: pyte
         monkeypatch.setattr(Transport, "connect", connect)
         (one,) = daemon.service.fleet
         transport = one.upstream._transport
-        transport._idle.clear()  # type: ignore[attr-defined]
+        await transport.aclose()  # the probe's connection, which would be used otherwise
         for number in range(20):
             async with raw_client(daemon) as http:
                 await http.send(request("POST", CHAT, chat(stream=True)))
                 await until(lambda: connecting > number)  # noqa: B023  # awaited at once
-        await nothing_left(daemon, before)
+        await nothing_left(daemon)
         assert "0 connecting, 0 active, 0 idle" in repr(transport)

@@ -59,6 +59,7 @@ class App(QuartTrio):
         self.config["RESPONSE_TIMEOUT"] = None
         self.config["BODY_TIMEOUT"] = service.config.server.request_timeout_seconds
         self.config["MAX_CONTENT_LENGTH"] = service.config.server.max_body_bytes
+        self.url_map.merge_slashes = False  # "//v1" is no path of ours: a 404, not a redirect in HTML
         self.before_request(self._admit)
         self.register_error_handler(Exception, self._on_error)
         self._paths: frozenset[str] = frozenset()

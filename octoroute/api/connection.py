@@ -6,7 +6,7 @@ response whose body stopped early like a complete one (trap 7); this one takes i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
@@ -21,6 +21,12 @@ from octoroute.relay.headers import request_id
 
 if TYPE_CHECKING:
     from octoroute.api.app import App
+
+
+class Wire(Protocol):
+    """What the server's connection lets an answer decide."""
+
+    corked: bool
 
 BODY_ARRIVES_SECONDS = 0.1
 """A refusal waits this long for a body that is nearly here: the connection can then be kept."""
@@ -51,7 +57,8 @@ class Connection(TrioASGIHTTPConnection):
                     nursery.start_soon(self._listen, request, receive)
                     await self._respond(send, cast("Response", await self.app.handle_request(request)))
                     nursery.cancel_scope.cancel()
-            if exchange.scope.cancelled_caught and not exchange.client_gone:
+            # After `[DONE]` there is nothing left to say, nor is it an interruption when the client leaves.
+            if exchange.scope.cancelled_caught and not exchange.client_gone and not exchange.said_done:
                 await self._say_why(send)
         finally:
             self.app.exchanges.discard(exchange)
@@ -105,10 +112,14 @@ class Connection(TrioASGIHTTPConnection):
         if exchange.endpoint is not None:
             exchange.committed()
         self._begun = True
+        # The head waits for the first of the body.
+        wire = cast("Wire", cast("dict[str, Any]", self.scope)["state"]["connection"])
+        wire.corked = True
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         length = response.content_length
         async with response.response as body:
             async for data in body:
+                wire.corked = False
                 exchange.bytes_out += len(data)
                 if exchange.bytes_out == length and not early:
                     # The client has all it waits for and may leave at once, which is no disconnect.
@@ -124,6 +135,7 @@ class Connection(TrioASGIHTTPConnection):
             with trio.move_on_after(EARLY_REFUSAL_SECONDS):
                 await self._received.wait()
         self._handed_over = True
+        wire.corked = False
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _say_why(self, send: ASGISendCallable) -> None:

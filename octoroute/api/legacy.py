@@ -11,7 +11,7 @@ from octoroute.api.chat import answer, read_body, service
 from octoroute.config.model import Importance
 from octoroute.errors import InvalidRequest, UpstreamFailed
 from octoroute.openai.request import Metadata, TaskType, decode, metadata_value, parse
-from octoroute.relay.attempt import Answer
+from octoroute.relay.attempt import MAX_BUFFERED, Answer
 from octoroute.relay.failover import Outcome
 from octoroute.relay.verdict import server_message, usage_of_answer
 
@@ -52,7 +52,9 @@ async def chat() -> Response:
     )
     body = msgspec.json.encode({"model": "auto", "messages": [{"role": "user", "content": asked.message}]})
     outcome = await answer(service(), exchange, parse(body), metadata)
-    whole = await _whole(outcome)
+    whole = _whole(outcome)
+    if outcome.answer.status >= 300:
+        return _refused(outcome, whole)
     exchange.usage = usage_of_answer(whole)
     assert exchange.route is not None
     content: dict[str, object] = {
@@ -66,27 +68,40 @@ async def chat() -> Response:
     return json_response(content, headers=dict(route_headers(exchange, outcome)))
 
 
-async def _whole(outcome: Outcome) -> bytes:
+def _whole(outcome: Outcome) -> bytes:
+    """The answer's body.
+
+    Raises:
+        UpstreamFailed: it is longer than what is held of an answer, or encoded.
+    """
     if not isinstance(outcome.answer, Answer):
         return outcome.answer.body
-    chunks = list(outcome.answer.begun)
     if outcome.answer.rest is not None:
-        chunks += [chunk async for chunk in outcome.answer.rest]
-    return b"".join(chunks)
+        raise UpstreamFailed(
+            f"Endpoint {outcome.endpoint.id} gave an answer that is encoded, or longer than "
+            f"{MAX_BUFFERED // 2**20} MiB."
+        )
+    return b"".join(outcome.answer.begun)
+
+
+def _refused(outcome: Outcome, body: bytes) -> Response:
+    """The model server's refusal, with its own status, in the words of this API."""
+    message = f"Endpoint {outcome.endpoint.id} refused the message{server_message(body)}."
+    wait = {
+        "Retry-After": value.decode("latin-1")
+        for name, value in outcome.answer.headers
+        if name.lower() == b"retry-after"
+    }
+    return json_response({"error": message}, outcome.answer.status, wait)
 
 
 def _content(outcome: Outcome, body: bytes) -> str:
     """The answer's text.
 
     Raises:
-        InvalidRequest: the model server refused the message.
-        UpstreamFailed: its answer is no chat completion.
+        UpstreamFailed: the answer is no chat completion.
     """
     endpoint = outcome.endpoint.id
-    if outcome.answer.status >= 300:
-        raise InvalidRequest(
-            f"Endpoint {endpoint} refused the message{server_message(body)}.", param="message"
-        )
     try:
         completion = msgspec.json.decode(body, type=_Completion)
     except (msgspec.DecodeError, UnicodeDecodeError):

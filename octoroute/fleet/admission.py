@@ -29,15 +29,17 @@ class Place:
         if self._admission is not None:
             admission, self._admission = self._admission, None
             self.endpoint.in_flight -= 1
-            admission.dispatch()
+            admission.released()
 
 
 class _Waiter:
-    __slots__ = ("arrived", "choose", "place")
+    __slots__ = ("arrived", "choose", "hopeless", "place")
 
-    def __init__(self, choose: Callable[[], Endpoint | None]) -> None:
+    def __init__(self, choose: Callable[[], Endpoint | None], hopeless: Callable[[], bool]) -> None:
         self.choose = choose
+        self.hopeless = hopeless
         self.arrived = trio.Event()
+        """A place is here, or none is to be hoped for."""
         self.place: Place | None = None
 
 
@@ -63,8 +65,10 @@ class Admission:
         endpoint = choose()
         return None if endpoint is None else Place(endpoint, self)
 
-    async def wait(self, client: str, choose: Callable[[], Endpoint | None]) -> Place:
-        """Wait for a place, in turn.
+    async def wait(
+        self, client: str, choose: Callable[[], Endpoint | None], hopeless: Callable[[], bool]
+    ) -> Place | None:
+        """Wait for a place, in turn. None as soon as `hopeless` says that no endpoint takes requests any more.
 
         Raises:
             QueueFull: as many as may wait do so already, or the wait took too long.
@@ -74,40 +78,51 @@ class Admission:
                 f"All places are taken and {self._max_waiting} requests wait already.",
                 headers={"Retry-After": "5"},
             )
-        waiter = _Waiter(choose)
+        waiter = _Waiter(choose, hopeless)
         queue = self._queues.setdefault(client, deque())
         queue.append(waiter)
+        cut = True
         try:
             with trio.move_on_after(self._max_wait):
                 await waiter.arrived.wait()
+            cut = False
         finally:
             # Without an await from here to the return: a place that was handed over is never lost.
-            if waiter.place is None:
+            if waiter.place is not None:
+                if cut:  # handed over in the same moment in which the request was cancelled
+                    waiter.place.release()
+            elif not waiter.arrived.is_set():
                 self._forget(client, waiter)
-        if waiter.place is None:
+        if waiter.place is None and not waiter.arrived.is_set():
             raise QueueFull(
                 f"No place became free within {self._max_wait:g} s.", headers={"Retry-After": "5"}
             )
         return waiter.place
 
+    def released(self) -> None:
+        """Hand on the one place that became free."""
+        any(self._serve(client) for client in list(self._queues))
+
     def dispatch(self) -> None:
-        """Hand free places to waiters: after a release, and when an endpoint's health changes."""
+        """After a change of health: hand out free places, and send away who waits for nothing."""
+        for client, queue in list(self._queues.items()):
+            for waiter in [waiter for waiter in queue if waiter.hopeless()]:
+                self._forget(client, waiter)
+                waiter.arrived.set()
         while any(self._serve(client) for client in list(self._queues)):
             pass
 
     def _serve(self, client: str) -> bool:
-        """Serve the first waiter of `client`, if there is a place for it; the client then goes to the end."""
-        queue = self._queues[client]
-        endpoint = queue[0].choose()
-        if endpoint is None:
-            return False
-        waiter = queue.popleft()
-        self._queues.move_to_end(client)
-        if not queue:
-            del self._queues[client]
-        waiter.place = Place(endpoint, self)
-        waiter.arrived.set()
-        return True
+        """Serve the first waiter of `client` for whom there is a place; the client then goes to the end."""
+        for waiter in self._queues[client]:  # one waits for this endpoint, the next one for that
+            endpoint = waiter.choose()
+            if endpoint is not None:
+                self._queues.move_to_end(client)
+                self._forget(client, waiter)
+                waiter.place = Place(endpoint, self)
+                waiter.arrived.set()
+                return True
+        return False
 
     def _forget(self, client: str, waiter: _Waiter) -> None:
         queue = self._queues[client]

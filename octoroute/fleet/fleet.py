@@ -136,9 +136,13 @@ class Fleet:
         ]
         return min(endpoints, key=lambda endpoint: endpoint.health.last_failure or 0.0, default=None)
 
-    def can_serve(self, needs: Needs) -> bool:
-        """Whether any endpoint may be able to do what is asked."""
-        return any(able(endpoint.settings, needs) is not False for endpoint in self)
+    def can_serve(self, needs: Needs, name: str | None = None) -> bool:
+        """Whether any endpoint (of that name) may be able to do what is asked."""
+        return any(
+            able(endpoint.settings, needs) is not False
+            for endpoint in self
+            if name is None or endpoint.name == name
+        )
 
     def lacks(self, tier: Tier, needs: Needs) -> Lack | None:
         """What the endpoints of `tier` are all known not to be able to do; None where one may be able, or none is."""

@@ -56,6 +56,13 @@ class _Body(msgspec.Struct):
     functions: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Metadata(msgspec.Struct):
+    """What is read of `metadata`: the rest of it is skipped, and may be what our reader would refuse."""
+
+    importance: Any = None
+    task_type: Any = None
+
+
 class Metadata(NamedTuple):
     """What a client may say about its request to help routing; None is for Octoroute to infer."""
 
@@ -82,9 +89,7 @@ class ChatRequest:
         self.messages = read.messages
         self.stream = bool(read.stream)
         self.metadata = _metadata(read.metadata)
-        self.has_tools = any(
-            bytes(raw).strip() not in {b"null", b"[]"} for raw in (read.tools, read.functions)
-        )
+        self.has_tools = not all(_nothing.fullmatch(bytes(raw)) for raw in (read.tools, read.functions))
         self._spans = _top_level(body)
 
     def body_for(self, model: str, *, max_tokens: int | None, temperature: float | None) -> bytes:
@@ -123,7 +128,8 @@ class ChatRequest:
 
 _TOO_DEEP = "The request body is nested too deeply."
 _decoder = msgspec.json.Decoder(_Body)
-_any_decoder = msgspec.json.Decoder()
+_metadata_decoder = msgspec.json.Decoder(_Metadata)
+_nothing = re.compile(rb"null|\[[ \t\r\n]*\]")
 # Numbers stay text: int() refuses those of more than 4300 digits, and nobody asks for their value.
 _scan = JSONDecoder(strict=False, parse_int=str, parse_float=str).raw_decode
 _blank = re.compile(r"[ \t\r\n]*")
@@ -192,12 +198,13 @@ def metadata_value(field: str, value: object, allowed: Any) -> Any:
 
 
 def _metadata(raw: msgspec.Raw) -> Metadata:
-    value = _any_decoder.decode(_surrogate_escape.sub(rb"\\ufffd", bytes(raw)))
-    if not isinstance(value, dict):
+    text = bytes(raw)
+    if not text.startswith(b"{"):
         return Metadata()
+    said = decode(_metadata_decoder, text)
     return Metadata(
-        metadata_value("metadata.importance", value.get("importance"), Importance),
-        metadata_value("metadata.task_type", value.get("task_type"), TaskType),
+        metadata_value("metadata.importance", said.importance, Importance),
+        metadata_value("metadata.task_type", said.task_type, TaskType),
     )
 
 

@@ -16,6 +16,8 @@ from octoroute.relay.exchange import Exchange
 from octoroute.relay.verdict import usage_of_answer, usage_of_events
 
 DONE = b"data: [DONE]"
+END_BYTES = 20
+"""Room for `DONE` and the blank line after it, which may come in pieces."""
 TAIL_CHUNKS = 4
 """How many of the last reads are kept to look for the usage: it stands in the last events."""
 
@@ -37,6 +39,7 @@ class RelayBody:
         self._idle_seconds = idle_seconds
         self._on_broken = on_broken
         self._tail: deque[bytes] = deque(maxlen=TAIL_CHUNKS)
+        self._end = b""
 
     async def __aenter__(self) -> Self:
         return self
@@ -54,8 +57,10 @@ class RelayBody:
             self._ended()
             raise
         self._tail.append(chunk)
-        if self._events and chunk.rstrip().endswith(DONE):
-            self._exchange.said_done = True
+        if self._events:
+            self._end = (self._end + chunk[-END_BYTES:])[-END_BYTES:]
+            if self._end.rstrip().endswith(DONE):
+                self._exchange.said_done = True
         return chunk
 
     async def _next(self) -> bytes:

@@ -72,12 +72,12 @@ class Failover:
         return self._outcome(failure.client, route, needs)
 
     def _tiers(self, route: Route, needs: Needs) -> list[Tier]:
-        if route.name is not None:
-            return [route.tier]
-        if not self._fleet.can_serve(needs):
+        if not self._fleet.can_serve(needs, route.name):
             kinds = [kind for kind in ("vision", "tools") if getattr(needs, kind)]
             what = f"can do what the request needs ({', '.join(kinds) or 'a context window that large'})"
-            raise Unsupported(f"No endpoint {what}.")
+            raise Unsupported(f"No endpoint {f'of {route.name} ' if route.name else ''}{what}.")
+        if route.name is not None:
+            return [route.tier]
         tiers = self._fleet.tiers_for(route.tier)
         if self._fleet.lacks(route.tier, needs):
             # What a request needs comes before what its tier would cost: any tier that can, nearest first.
@@ -113,16 +113,21 @@ class Failover:
         def choose() -> Endpoint | None:
             return self._fleet.choose(tier, name, self._tried, needs)
 
+        def hopeless() -> bool:
+            return self._fleet.choose(tier, name, self._tried, needs, with_room=False) is None
+
         admission = self._fleet.admission[tier]
         place = admission.take(choose)
         if place is None:
-            if self._fleet.choose(tier, name, self._tried, needs, with_room=False) is None:
+            if hopeless():
                 return None
             self._exchange.waits()
             try:
-                place = await admission.wait(self._exchange.client, choose)
+                place = await admission.wait(self._exchange.client, choose, hopeless)
             finally:
                 self._exchange.goes_on()
+            if place is None:
+                return None
         self._exchange.hold_sync(place.release)
         return place.endpoint
 
@@ -146,15 +151,17 @@ class Failover:
         return result
 
     def _skip_alike(self, endpoint: Endpoint, failure: Failure) -> None:
-        """Endpoints that would say the same: the rest of the tier, and known windows that are no larger."""
+        """Endpoints that would say the same: of the same name; for a window, the rest of the tier and known small ones."""
         for other in self._fleet:
-            window, known = other.settings.context_window, endpoint.settings.context_window
-            larger = window is not None and known is not None and window > known
-            if failure.elsewhere == "larger" and larger:
+            if failure.elsewhere == "able":
+                if other.name == endpoint.name:
+                    self._tried.add(other.id)
                 continue
-            if other.tier == endpoint.tier or (
-                failure.elsewhere == "larger" and window is not None and known is not None
-            ):
+            window, known = other.settings.context_window, endpoint.settings.context_window
+            comparable = window is not None and known is not None
+            if comparable and window > known:
+                continue
+            if comparable or other.tier == endpoint.tier:
                 self._tried.add(other.id)
 
     async def _last_resort(self, route: Route, needs: Needs) -> Outcome:
@@ -175,7 +182,7 @@ class Failover:
             result = await self._attempt(endpoint)
             if isinstance(result, Answer):
                 return self._outcome(result, route, needs)
-            if result.cause == "misconfigured" and isinstance(result.client, RequestError):
+            if result.cause in {"misconfigured", "unsupported"} and isinstance(result.client, RequestError):
                 raise result.client
             if isinstance(result.client, Passed):
                 self._exchange.endpoint = endpoint

@@ -18,16 +18,21 @@ rarely amid it, and what it is about has words of its own."""
 # Latin, Cyrillic and Greek accents, Arabic vowel signs. Not Devanagari's or kana's marks: they make the letter.
 _ACCENTS = re.compile("[\u0300-\u036f\u064b-\u065f\u0640]")
 _CJK = "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+# Letters and digits of folded text of every other script, with the marks that belong to them.
+_LETTERS = (
+    "0-9_a-z\u00df-\u00f6\u00f8-\u02af\u0370-\u060b\u060d-\u061a\u0620-\u066f\u0671-\u06d3\u06d5-\u0963\u0966-\u10ff"
+    "\u1e00-\u1fff"
+)
 _TOKEN = re.compile(
     "c\\+\\+|[cf]#"  # languages whose names are no words
     f"|[{_CJK}]"  # each a word of its own
-    f"|(?:(?![{_CJK}])[\\w\u0900-\u0903\u093a-\u094f])+"
-    "|[.:;,](?=\\s|$)|[!?\\n。、]"  # what ends a sentence, or a part of it
+    f"|[{_LETTERS}]+"
+    "|[.:;,](?=\\s|$)|[!?\\n。、।]"  # what ends a sentence, or a part of it
 )
+_BREAKS = frozenset(".:;,!?\n。、।")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _SHORT = 100
 """Texts shorter than this may be greetings like "heyyy"."""
-_BREAKS = frozenset(".:;,!?\n。、")
 # By the high byte of a word's first character; Chinese characters (zh) come last.
 _SCRIPTS = {0x04: "ru", 0x06: "ar", 0x09: "hi", 0x11: "ko", 0x30: "ja"}
 _SCRIPTS |= dict.fromkeys(range(0xAC, 0xD8), "ko") | dict.fromkeys(range(0x34, 0xA0), "zh")

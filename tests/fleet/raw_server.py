@@ -103,7 +103,7 @@ async def raw_server(
             tcp.socket.close()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, handle, listeners)
+        await nursery.start(trio.serve_listeners, handle, listeners)
         yield server
         nursery.cancel_scope.cancel("the test is over")
 
@@ -163,13 +163,20 @@ def tls() -> Tls:
 
     def server(name: str, *subjects: str) -> ssl.SSLContext:
         key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-keyout", key, "-out", certificate, "-days", "30", "-subj", f"/CN={name}"]
-            + ["-addext", f"subjectAltName={','.join(subjects)}"],
-            check=True,
-            capture_output=True,
-        )
+        options = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+        ]
+        options += ["-subj", f"/CN={name}", "-addext", f"subjectAltName={','.join(subjects)}"]
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(["openssl", *options, *files], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         context.set_alpn_protocols(["h2", "http/1.1"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
 import socket
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -61,11 +61,8 @@ async def items(response: httpx.Response) -> list[bytes]:
 
 
 def sockets() -> int:
-    return sum(os.readlink(f"/proc/self/fd/{fd}").startswith("socket:") for fd in _descriptors())
-
-
-def _descriptors() -> list[str]:
-    return [fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")]
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(str(link.readlink()).startswith("socket:") for link in links)
 
 
 async def answers(server: Server, peer: Peer) -> None:
@@ -231,7 +228,9 @@ async def test_a_body_for_head_is_not_taken_for_the_next_response() -> None:
 async def test_tls_bytes_that_were_received_but_not_read_are_seen() -> None:
     async def pipelines(server: Server, peer: Peer) -> None:
         while await peer.request():
-            bio, records = peer.stream.transport_stream, []  # type: ignore[attr-defined]
+            assert isinstance(peer.stream, trio.SSLStream)
+            bio: Any = peer.stream.transport_stream
+            records: list[bytes] = []
             send, bio.send_all = bio.send_all, _appender(records)
             await peer.send(SHORT)
             await peer.send(OK + b"Content-Length: 5\r\n\r\nwrong")
@@ -460,26 +459,10 @@ async def test_a_cancel_at_any_await_leaves_nothing(scheme: str, content: bytes)
         assert step > 4
         await transport.aclose()
         with trio.fail_after(2):
-            while trio.lowlevel.current_statistics().tasks_living > tasks:  # the server sees each one closed
+            # The server sees that each connection was closed, and its tasks end.
+            while trio.lowlevel.current_statistics().tasks_living > tasks:  # noqa: ASYNC110 - no event tells
                 await trio.sleep(0.005)
     gc.collect()  # an open socket would warn
-
-
-async def test_a_cancel_between_an_early_response_and_the_end_of_the_upload_leaves_nothing(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    class SlowToCancel(MemoryStream):
-        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-            with trio.CancelScope(shield=True):
-                await trio.sleep(2)
-
-    stream = SlowToCancel([OK + b"Content-Length: 5\r\n\r\n"], at_end="hang")
-    transport = InMemory(stream)
-    with trio.move_on_after(1) as scope:
-        await transport.handle_async_request(request(content=LARGE))
-    assert scope.cancelled_caught
-    assert stream.is_closed
-    assert NOTHING_LEFT in repr(transport)
 
 
 async def test_trap_18_aclose_in_a_cancelled_scope_closes_the_socket_at_once() -> None:

@@ -72,6 +72,7 @@ async def eof_at_once(server: Server, peer: Peer) -> None:
 
 
 async def reset_at_once(server: Server, peer: Peer) -> None:
+    await trio.lowlevel.checkpoint()
     peer.reset()
 
 

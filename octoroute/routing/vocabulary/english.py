@@ -16,7 +16,7 @@ ENGLISH = Language(
         there | everyone | everybody | all | guys | folks | buddy | friend | my friend | mate | man | dude | bro | today | tomorrow | tonight
         | this week | now | again | so much | very much | a lot | so | very | much | in | here | outside | right now | oh | well | too
         | and you | for | that was | that is | that s | you | your | the | it | helpful | great | nice | perfect
-        | good one | funny | awesome | cool | any | claude | chatgpt | assistant | bot | ai | and | a | an | over there | hope | movie | food | colour | color | song | hobby""",
+        | good one | funny | awesome | cool | any | claude | chatgpt | assistant | bot | ai | and | a | an | over there | hope | food | colour | color | hobby""",
     greeting="""
         hello | hi | hey | hiya | heya | howdy | yo | greetings | good morning | good afternoon | good evening | good night
         | goodnight | good day | bye | goodbye | see you | see ya | see you later | cheers | thanks | thank you | thx | ty
@@ -44,7 +44,7 @@ ENGLISH = Language(
         | screenplay | film script | movie script | monologue | dialogue | scene | plot | chapter of | essay | speech | toast
         | eulogy | blog post | blogpost | blog article | article about | slogan | slogans | tagline | taglines | jingle | nursery rhyme | rhyme | rhymes
         | lullaby | riddle | riddles | parody | satire | fable | myth | legend | backstory | character | worldbuilding
-        | love letter | melody | diary entry | sketch about | love poem | rap battle | plot twist | plot twists | noir novel | love story | scary story | ghost story | bedtime stories | paragraph of a novel | epic | sonnets | limericks | love song | script for a play | murder mystery | vows | wedding vows | comedy sketch | stand up routine | children s book | bedtime tale | acrostic | prose""",
+        | love letter | melody | diary entry | sketch about | love poem | rap battle | plot twist | plot twists | noir novel | love story | scary story | ghost story | bedtime stories | paragraph of a novel | epic | sonnets | limericks | love song | script for a play | murder mystery | vows | wedding vows | comedy sketch | stand up routine | children s book | bedtime tale | acrostic | prose | opening paragraph | first paragraph of a novel""",
     style="""
         in the style of | once upon a time | roleplay | role play | role playing | rp with me | pretend you are | pretend to be
         | imagine you are a | creative writing | write creatively | brainstorm names | in the voice of | in the tone of | as if you were | from the perspective of | in the manner of | written by shakespeare""",
@@ -90,7 +90,7 @@ ENGLISH = Language(
         | cost benefit | compare and contrast | risk assessment | threat model | security audit | both sides | critically | long term consequences | consequences of | long term effects | impact of | risks and benefits | costs and benefits | pros cons | risks | in great detail | thorough analysis | both sides of""",
     explain="""
         explain | describe | define | tell me about | what does it mean | teach me | elaborate on | clarify | give an example of
-        | give me an example of | name the | name a | name three | list the | list all | list some | list three | list five | list ten | state the | calculate | compute | solve | find | determine | identify | simplify | answer | tell me the | tell me how | tell me why | tell me what | tell me who | tell me when | tell me where | meaning of | definition of | walk me through | how to | give me the | what does""",
+        | give me an example of | name the | name a | name three | list the | list all | list some | list three | list five | list ten | state the | calculate | compute | solve | find | determine | identify | simplify | answer | tell me the | tell me how | tell me why | tell me what | tell me who | tell me when | tell me where | meaning of | definition of | walk me through | how to | what does""",
     ask="""
         who | whom | whose | what | what s | whats | when | where | where s | why | which | how | how many | how much | how long | how far
         | how old | whats the | who s | when s | how s""",
