@@ -56,7 +56,7 @@ async def run(
     try:
         async with trio.open_nursery() as root:
             root.start_soon(daemon.watch_signals, name="signals")
-            results = await daemon.service.monitor.sweep()
+            results = await daemon.first_sweep()
             root.start_soon(daemon.service.supervisor.run, name="monitor")
             root.start_soon(daemon.cut_after_drain, name="cut after drain")
             await root.start(daemon.serve, sockets, tls, name="server")
@@ -81,7 +81,14 @@ class Daemon:
         self.app.add_blueprints(chat.blueprint, legacy.blueprint, models.blueprint, operations.blueprint)
         self.served = trio.Event()
         self.url = ""
+        self._starting = trio.CancelScope()
         self._draining = trio.Event()
+
+    async def first_sweep(self) -> dict[str, ProbeResult]:
+        """Probe every endpoint, so that the first request finds out nothing; a signal to stop cuts it short."""
+        with self._starting:
+            return await self.service.monitor.sweep()
+        return {}
 
     async def serve(
         self,
@@ -111,6 +118,9 @@ class Daemon:
             return
         log.info("draining", reason=reason, running=len(self.app.exchanges))
         self.service.draining = True
+        self._starting.cancel(reason)
+        for admission in self.service.fleet.admission.values():
+            admission.close()
         self._draining.set()
 
     async def cut_after_drain(self) -> None:

@@ -107,15 +107,24 @@ class ClientConnection(TCPServer):
             finally:
                 self.send_lock.release()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            await self.protocol.handle(Closed())
+            await self._lost()
             return
         except trio.Cancelled:
             await trio.aclose_forcefully(self.stream)
             raise
         if scope.cancelled_caught:
             log.info("client took nothing", seconds=self._send_seconds)
-            await trio.aclose_forcefully(self.stream)
-            await self.protocol.handle(Closed())
+            await self._lost()
+
+    async def _lost(self) -> None:
+        await trio.aclose_forcefully(self.stream)
+        await self.protocol.handle(Closed())
+        # It may wait, with a pipelined request, for an answer that will never end.
+        self._reading.cancel("connection lost")
+
+    async def _close(self) -> None:
+        await super()._close()
+        self._reading.cancel("connection closed")  # as above
 
     async def _read_data(self) -> None:
         """As hypercorn's, with limits on idling and on how long a request's head may take."""
@@ -131,7 +140,7 @@ class ClientConnection(TCPServer):
                     break
                 if self._idle:
                     self._set_deadline()
-        if self._reading.cancelled_caught and self._awaits_head():
+        if self._awaits_head() and trio.current_time() >= self._reading.deadline:
             await self._send(_HEAD_TIMED_OUT)
         await self.protocol.handle(Closed())
 

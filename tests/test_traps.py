@@ -11,6 +11,7 @@ from hypercorn.typing import ASGISendCallable
 from quart import Response
 
 from octoroute import server as server_module
+from octoroute.api import connection
 from octoroute.api.connection import Connection
 from octoroute.config.model import Secret
 from octoroute.daemon import Daemon
@@ -83,7 +84,8 @@ AUTH = {"api_keys": (Secret("right"),)}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-async def test_trap_2_a_refusal_before_the_body_is_here(status: int) -> None:
+async def test_trap_2_a_refusal_before_the_body_is_here(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "EARLY_REFUSAL_SECONDS", 0.3)
     async with FakeModelServer() as fake, running(fake, auth=AUTH) as daemon:
         async with raw_client(daemon) as http:
             with trio.fail_after(SECONDS):

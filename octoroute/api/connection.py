@@ -92,6 +92,7 @@ class Connection(TrioASGIHTTPConnection):
             elif message["type"] == "http.disconnect":
                 if not self._handed_over:
                     self._exchange.disconnected()
+                self._received.set()  # whatever has not arrived will not
                 return
 
     async def _refused_early(self) -> bool:
@@ -105,8 +106,8 @@ class Connection(TrioASGIHTTPConnection):
         exchange = self._exchange
         headers = [*encode_headers(response.headers), (b"x-request-id", exchange.id.encode())]
         early = await self._refused_early()
-        if early:
-            # The rest of the request is still on its way: a kept connection would take it for the next one.
+        # Early: the rest of the request is still on its way; a kept connection would take it for the next one.
+        if (early or self.app.service.draining) and "connection" not in response.headers:
             headers.append((b"connection", b"close"))
         exchange.answered_status = response.status_code
         if exchange.endpoint is not None:
@@ -131,7 +132,8 @@ class Connection(TrioASGIHTTPConnection):
             return  # without the final message the client sees that the answer is cut short (trap 7)
         if early:
             # The answer is out. Closing now, with unread data, would reset the connection and could take the
-            # answer with it, so the rest is read for a moment.
+            # answer with it, so the rest is read for a moment. The client has its answer and may leave.
+            self._handed_over = True
             with trio.move_on_after(EARLY_REFUSAL_SECONDS):
                 await self._received.wait()
         self._handed_over = True

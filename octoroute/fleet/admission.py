@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from octoroute.errors import QueueFull
+from octoroute.errors import Draining, QueueFull
 from octoroute.fleet.endpoint import Endpoint
 
 
@@ -50,6 +50,7 @@ class Admission:
         self._max_waiting = max_waiting
         self._max_wait = max_wait_seconds
         self._queues: OrderedDict[str, deque[_Waiter]] = OrderedDict()
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -59,6 +60,14 @@ class Admission:
     def limit(self, max_waiting: int, max_wait_seconds: float) -> None:
         """Set new limits; those who wait already stay."""
         self._max_waiting, self._max_wait = max_waiting, max_wait_seconds
+
+    def close(self) -> None:
+        """The daemon is stopping: whoever waits is refused, and whoever would have to."""
+        self._closed = True
+        for queue in self._queues.values():
+            for waiter in queue:
+                waiter.arrived.set()
+        self._queues.clear()
 
     def take(self, choose: Callable[[], Endpoint | None]) -> Place | None:
         """A place now, or None. A place is only free while nobody who could use it waits."""
@@ -72,7 +81,10 @@ class Admission:
 
         Raises:
             QueueFull: as many as may wait do so already, or the wait took too long.
+            Draining: the daemon is stopping.
         """
+        if self._closed:
+            raise _draining()
         if self.waiting >= self._max_waiting:
             raise QueueFull(
                 f"All places are taken and {self._max_waiting} requests wait already.",
@@ -93,6 +105,8 @@ class Admission:
                     waiter.place.release()
             elif not waiter.arrived.is_set():
                 self._forget(client, waiter)
+        if waiter.place is None and self._closed:
+            raise _draining()
         if waiter.place is None and not waiter.arrived.is_set():
             raise QueueFull(
                 f"No place became free within {self._max_wait:g} s.", headers={"Retry-After": "5"}
@@ -129,3 +143,7 @@ class Admission:
         queue.remove(waiter)
         if not queue:
             del self._queues[client]
+
+
+def _draining() -> Draining:
+    return Draining("Octoroute is shutting down.", headers={"Connection": "close", "Retry-After": "5"})

@@ -153,17 +153,22 @@ class Fleet:
             return "needs_vision"
         if needs.tools and all(endpoint.settings.tools is False for endpoint in endpoints):
             return "needs_tools"
-        return "needs_context"
+        if any(able(endpoint.settings, Needs(tokens=needs.tokens)) is False for endpoint in endpoints):
+            return "needs_context"
+        return "needs_vision"  # one has the eyes, another one the hands
 
     def ready_tiers(self) -> dict[Tier, bool]:
         """For each tier, whether one of its own endpoints takes requests."""
-        now = self._clock()
         return {
-            tier: any(health.rank(endpoint.health, now) in {0, 1} for endpoint in endpoints)
+            tier: any(endpoint.health.state in {"healthy", "busy"} for endpoint in endpoints)
             for tier, endpoints in self.tiers.items()
         }
 
     # Health
+
+    def asked(self, endpoint: Endpoint) -> None:
+        """A request goes to `endpoint` now; nobody else makes its trial meanwhile."""
+        endpoint.health = health.asked(endpoint.health, self._clock())
 
     def record(
         self, endpoint: Endpoint, evidence: health.Evidence, detail: str = "", *, busy_for: float = 0.0

@@ -11,15 +11,15 @@
     evidence \\ state   healthy           busy      warming    misconfigured  unhealthy
     request answered    healthy           healthy   healthy    healthy        healthy
     probe answered      healthy           busy*     healthy    misconfigured  healthy after `healthy_after`
-    failure             count, unhealthy at `unhealthy_after`                 unhealthy
+    failure             count and stay, unhealthy at `unhealthy_after`        unhealthy
     warming             warming           warming   warming    warming        warming
     busy                busy              busy      busy       busy           busy
     misconfigured       misconfigured     …         …          …              misconfigured
 
     * until its time is over.
 
-Invariant: `failures` counts failures since the last success of any kind; the state is "unhealthy" only if
-`failures >= unhealthy_after`.
+Invariants: `failures` counts failures since the last success of any kind; an endpoint becomes "unhealthy" only
+with `failures >= unhealthy_after`; a failure never makes it more preferred than it was.
 """
 
 from __future__ import annotations
@@ -70,20 +70,18 @@ def after(health: Health, evidence: Evidence, now: float, policy: Policy, *, bus
         case "failure":
             failures = health.failures + 1
             down = failures >= policy.unhealthy_after
-            # A server that fails is no longer loading or busy; that its key is wrong is still true.
-            state: State = (
-                "unhealthy" if down else "healthy" if health.state in {"warming", "busy"} else health.state
-            )
-            until = (
-                health.until if state == "misconfigured" else inf if policy.probed else now + TRIAL_SECONDS
-            )
-            return replace(health, state=state, failures=failures, successes=0, last_failure=now, until=until)
+            health = replace(health, failures=failures, successes=0, last_failure=now)
+            if not down:
+                return health
+            return replace(health, state="unhealthy", until=inf if policy.probed else now + TRIAL_SECONDS)
         case "warming":
             return replace(health, state="warming", last_failure=now)
         case "busy":
             return replace(health, state="busy", until=now + busy_for)
         case "misconfigured":
-            return replace(health, state="misconfigured", until=now + TRIAL_SECONDS, last_failure=now)
+            # Only being asked puts the trial off (`asked`): probes that say the same again must not.
+            until = health.until if health.state == "misconfigured" else now + TRIAL_SECONDS
+            return replace(health, state="misconfigured", until=until, last_failure=now)
 
 
 def _probe_answered(health: Health, now: float, policy: Policy) -> Health:
@@ -101,8 +99,18 @@ def _probe_answered(health: Health, now: float, policy: Policy) -> Health:
             return replace(health, state="healthy", successes=0)
 
 
+def asked(health: Health, now: float) -> Health:
+    """The health of an endpoint that a request goes to now: of its trial, there is but one."""
+    if health.state not in {"misconfigured", "unhealthy"} or health.until == inf:
+        return health
+    return replace(health, until=now + TRIAL_SECONDS)
+
+
 def rank(health: Health, now: float) -> int | None:
-    """Who is preferred: 0 first, 1 after the others, 2 only where nobody else is; None takes no requests."""
+    """Who is preferred: 0 first, 1 after the others, 2 only where nobody else is; None takes no requests.
+
+    A trial that is due ranks first: after healthy ones it would never come, and the endpoint not come back.
+    """
     match health.state:
         case "healthy":
             return 0
@@ -111,4 +119,4 @@ def rank(health: Health, now: float) -> int | None:
         case "warming":
             return 2
         case "misconfigured" | "unhealthy":
-            return None if now < health.until else 2
+            return None if now < health.until else 0

@@ -135,7 +135,7 @@ _scan = JSONDecoder(strict=False, parse_int=str, parse_float=str).raw_decode
 _blank = re.compile(r"[ \t\r\n]*")
 # msgspec refuses the lone surrogates that JavaScript writes when it cuts an emoji in two. They are
 # replaced in the copy that we read (never in what goes upstream): the text's meaning for routing stays.
-_surrogate_escape = re.compile(rb"\\u[dD][89abAB-F][0-9a-fA-F]{2}")
+_surrogate_escape = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 def parse(body: bytes) -> ChatRequest:

@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r)")
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -27,44 +27,51 @@ class FirstEvent:
         self.complete = False
         self.data = b""
         self._named_error = False
+        self._error_line = False
         self._lines: list[bytes] = []
-        self._rest = b""
+        self._pieces: list[
+            bytes
+        ] = []  # of a line without its end; joined once, so that a long one costs no more
+        self._after_cr = False  # an LF that comes now belongs to the line end before it
         self._start = True
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes; True as soon as the first data event is complete."""
-        if self.complete:
-            return True
-        text = self._rest + chunk
-        if self._start:
-            if len(text) < len(_BOM) and _BOM.startswith(text):
-                self._rest = text
-                return False
-            text = text.removeprefix(_BOM)
-            self._start = False
+        if self.complete or not chunk:
+            return self.complete
+        if self._after_cr:
+            chunk = chunk.removeprefix(b"\n")
+        self._after_cr = chunk.endswith(b"\r")
         position = 0
-        while match := _LINE.match(text, position):
-            if match[2] == b"\r" and match.end() == len(text):
-                break  # the LF of a CRLF may still be on its way
-            position = match.end()
-            if self._take(match[1]):
-                break
-        self._rest = text[position:]
-        return self.complete
+        for end in _LINE_END.finditer(chunk):
+            self._pieces.append(chunk[position : end.start()])
+            position = end.end()
+            if self._take_line():
+                return True
+        self._pieces.append(chunk[position:])
+        return False
 
     def end(self) -> bool:
         """The stream has ended; True where the last line, cut short of its blank line, completes an event."""
         if not self.complete:
-            if self._rest:
-                self._take(self._rest.rstrip(b"\r"))
+            self._take_line()
             self._take(b"")
         return self.complete
+
+    def _take_line(self) -> bool:
+        line = b"".join(self._pieces)
+        self._pieces.clear()
+        if self._start:
+            line = line.removeprefix(_BOM)
+            self._start = False
+        return self._take(line)
 
     def _take(self, line: bytes) -> bool:
         if not line:
             if self._lines:
                 self.data = b"\n".join(self._lines)
                 self.complete = True
+            self._named_error = self._named_error and self.complete  # an event without data is none
             return self.complete
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -72,15 +79,15 @@ class FirstEvent:
             self._lines.append(value)
         elif name == b"error":  # llama.cpp's older form: `error: {…}` instead of `data: {"error": …}`
             self._lines.append(value)
-            self._named_error = True
-        elif name == b"event" and value == b"error":
-            self._named_error = True
+            self._error_line = True
+        elif name == b"event":
+            self._named_error = value == b"error"
         return False
 
     @property
     def is_error(self) -> bool:
         """Whether the event is a server's failure put into a stream."""
-        return self.complete and (self._named_error or error_of(self.data) is not None)
+        return self.complete and (self._named_error or self._error_line or error_of(self.data) is not None)
 
 
 def error_of(data: bytes) -> object | None:

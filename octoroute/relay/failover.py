@@ -134,6 +134,7 @@ class Failover:
     async def _attempt(self, endpoint: Endpoint) -> Answer | Failure:
         exchange = self._exchange
         self._tried.add(endpoint.id)
+        self._fleet.asked(endpoint)
         exchange.attempts += 1
         timeout = self._config.request_timeout(endpoint.tier)
         exchange.waits()

@@ -94,13 +94,15 @@ _SPEAK_FOR_THEMSELVES = frozenset({"summarize", "analyze", "depth"})
 _AFTER, _BEFORE = 10, 8
 """How many words after an act, else before it, its object is looked for."""
 
-_WISHED = 3
-"""How soon a work must be named, from the beginning or after "I want", to be what is asked for without any act."""
+_NAMED = 3
+"""How soon a work must be named to be what is asked for without any act."""
 
 _TALK_WORDS = 16
 """Small talk is short."""
-_LEFT_OVER = {"greeting": 1, "small_talk": 3}
-"""How many words besides greetings and small talk leave it talk: a name; a place for the weather."""
+_TALK = frozenset({"greeting", "small_talk", "filler", "lead"})
+_LEFT_OVER = 2
+"""How many words may be left beside small talk: where the weather is, what the joke is about. Beside greetings alone
+none may: "thanks, continue" is about the task before it."""
 
 
 class Inference(msgspec.Struct, frozen=True):
@@ -118,7 +120,7 @@ class Inference(msgspec.Struct, frozen=True):
 
 def infer(text: str) -> Inference:
     """What `text`, the user's own words, tells. The work is bounded, however long the text is."""
-    view = edges(text, EDGE_CHARACTERS)
+    view = edges(text.strip(), EDGE_CHARACTERS)
     shapes = structure.marks(view)
     prose, fenced = structure.without_fences(view)
     if fenced:
@@ -184,14 +186,9 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
     for hit in hits:
         concept, at_start = hit.concept, free_order or hit.start in starts
         factor = (1 if at_start else LATER) * (LATER if acted or (asked and not at_start) else 1)
-        if concept in {"make", "other"}:
+        if concept == "make":
             target = _object(hit, hits)
-            if target is not None and target.concept in _SPEAK_FOR_THEMSELVES:
-                continue
-            if concept == "other":
-                tally.add(concept, hit.text, factor=factor)
-                acted = True
-            elif target is not None:
+            if target is not None and target.concept not in _SPEAK_FOR_THEMSELVES:
                 play = target.concept == "script" and "stage" in concepts
                 kind = "creative" if play else _OBJECTS[target.concept]
                 tally.add(f"make+{kind}", f"{hit.text}+{target.text}", factor=factor)
@@ -219,11 +216,9 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
         elif concept in {"depth", "style", "programming", "name", "shared_name", "thing"}:
             tally.add(concept, hit.text)
     if not acted and "ask" not in concepts and not words.question:
-        wished = next((hit.end for hit in hits if hit.concept == "lead" and hit.start in starts), 0)
-        for hit in hits:
-            if hit.concept == "creative" and 0 <= hit.start - wished <= _WISHED:
-                tally.add("creative", hit.text)
-                break
+        named = next((hit for hit in hits if hit.concept == "creative" and hit.start <= _NAMED), None)
+        if named is not None:
+            tally.add("creative", named.text)
 
 
 def _object(act: Hit, hits: Sequence[Hit]) -> Hit | None:
@@ -238,17 +233,15 @@ def _object(act: Hit, hits: Sequence[Hit]) -> Hit | None:
 
 def _talk(words: Words, hits: Sequence[Hit], shapes: Sequence[str]) -> tuple[str, ...]:
     """The greetings and the small talk, if the text is nothing else; else nothing."""
-    size = len(words.words)
     talk = [hit for hit in hits if hit.concept in {"greeting", "small_talk"}]
-    if not talk or shapes or any(hit.concept in _ACTS for hit in hits):
+    if not talk or shapes or any(hit.concept not in _TALK for hit in hits):
         return ()
     # A character of Chinese, Japanese or Korean is a word here, but about half of one.
     scale = 2 if any(word[0] >= "\u1100" for word in words.words) else 1
-    covered = sum(
-        hit.end - hit.start for hit in hits if hit.concept in {"greeting", "small_talk", "filler", "lead"}
-    )
-    kind = "small_talk" if any(hit.concept == "small_talk" for hit in talk) else "greeting"
-    if size > _TALK_WORDS * scale or size - covered > _LEFT_OVER[kind] * scale:
+    size = len(words.words)
+    left_over = size - sum(hit.end - hit.start for hit in hits)
+    allowed = _LEFT_OVER if any(hit.concept == "small_talk" for hit in talk) else 0
+    if size > _TALK_WORDS * scale or left_over > allowed * scale:
         return ()
     return tuple(dict.fromkeys(f"{hit.concept}:{hit.text}" for hit in talk))
 

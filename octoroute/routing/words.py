@@ -17,6 +17,7 @@ rarely amid it, and what it is about has words of its own."""
 
 # Latin, Cyrillic and Greek accents, Arabic vowel signs. Not Devanagari's or kana's marks: they make the letter.
 _ACCENTS = re.compile("[\u0300-\u036f\u064b-\u065f\u0640]")
+_SAME = str.maketrans({"\u0131": "i", "؟": "?", "،": ","})  # Turkish's dotless i, Arabic punctuation
 _CJK = "\u1100-\u11ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 # Letters and digits of folded text of every other script, with the marks that belong to them.
 _LETTERS = (
@@ -47,9 +48,9 @@ def fold(text: str) -> str:
     """One spelling for what reads the same: no case, no accents, no width variants (`Résumé` is `resume`)."""
     if text.isascii():
         return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    folded = unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
-    return folded.replace("؟", "?").replace("،", ",")
+    decomposed = unicodedata.normalize("NFKD", text)
+    decomposed = unicodedata.normalize("NFKD", decomposed.casefold())
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed).translate(_SAME))
 
 
 class Words(NamedTuple):

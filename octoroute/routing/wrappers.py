@@ -16,6 +16,7 @@ from octoroute.routing.words import edges
 EDGE_CHARACTERS = 8000
 """How much of a long message is searched for wrappers, at each of its two ends."""
 _MOST_TAGS = 200
+_MOST_TURNS = 20
 
 # The inner text of these is the user's own; where there are several, the last one's is.
 _OWN = frozenset(
@@ -101,6 +102,7 @@ _FOREIGN = frozenset(
     }
     | {"chat_history", "goal_context", "todo_list", "error_details", "ide_selection", "ide_opened_file"}
 )
+_CLOSING = {name: re.compile(f"</{re.escape(name)}>", re.IGNORECASE) for name in _OWN | _FOREIGN}
 _TAG = re.compile(r"<([a-z][a-z_-]{2,40}(?: instructions)?)(?: [^<>]{0,200})?>", re.IGNORECASE)
 
 # From one of these on, the rest is the user's.
@@ -134,7 +136,7 @@ _BACKGROUND = re.compile(
     r"|\s*your task is to reflect the speaker's likely facial expression"
     r"|[\s\S]{0,120}?\b(?:generate|write|create|provide|give|suggest|come up with|reply with)\b[^.\n]{0,80}?\b(?:title|name|tags|summary|headline)\b"
     r"[^.\n]{0,60}?\b(?:this|the|following|our) (?:conversation|chat|thread|dialogue|discussion|session)\b"
-    r"|[\s\S]{0,120}?\b(?:name|title) (?:for )?(?:this|the) (?:conversation|chat)\b"
+    r"(?! (?:app|bot|room|program|website|interface))"
     r"|\s*based on the chat history, give this conversation a name",
     re.IGNORECASE,
 )
@@ -159,9 +161,6 @@ def own_words(text: str) -> str:
 
 
 def _without_tags(text: str) -> str:
-    lower = text.lower()
-    if len(lower) != len(text):  # a letter whose lower case is longer; then positions would not agree
-        lower = text
     kept: list[str] = []
     own = ""
     at = 0
@@ -170,15 +169,14 @@ def _without_tags(text: str) -> str:
         name = match[1].lower()
         if match.start() < at or name in never_closed or not (name in _OWN or name in _FOREIGN):
             continue
-        close = lower.find(f"</{name}>", match.end())
-        if close < 0:
+        close = _CLOSING[name].search(text, match.end())
+        if close is None:
             never_closed.add(name)
             continue
         if name in _OWN:
-            inner = text[match.end() : close].strip()
-            own = inner or own
+            own = text[match.end() : close.start()].strip() or own
         kept.append(text[at : match.start()])
-        at = close + len(name) + 3
+        at = close.end()
     if own:
         return own
     kept.append(text[at:])
@@ -200,11 +198,11 @@ def newest_turn(messages: Sequence[Message]) -> str:
     Tool results that come as user turns, and turns that an agent writes by itself, are passed over. A turn of
     images alone is the user's, without words.
     """
-    for message in reversed(messages):
-        if message.role == "user":
-            text = message.text()
-            if own_words(text):
-                return text
-            if any(kind not in {"text", "tool_result"} for kind in message.part_types()):
-                return ""
+    turns = (message for message in reversed(messages) if message.role == "user")
+    for message in islice(turns, _MOST_TURNS):
+        text = message.text()
+        if own_words(text):
+            return text
+        if any(kind not in {"text", "tool_result"} for kind in message.part_types()):
+            return ""
     return ""

@@ -359,6 +359,19 @@ async def test_an_early_response_ends_a_large_upload() -> None:
         assert NOTHING_LEFT in repr(transport)
 
 
+@pytest.mark.parametrize("content", [b"{}", LARGE], ids=["small", "large"])
+async def test_a_write_error_does_not_hide_the_response(content: bytes) -> None:
+    class Broken(MemoryStream):
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
+
+    transport = InMemory(Broken([b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"]))
+    response = await transport.handle_async_request(request(content=content))
+    assert (response.status_code, await body(response)) == (413, b"no")
+    assert NOTHING_LEFT in repr(transport)
+
+
 async def test_a_large_upload_leaves_its_connection_usable() -> None:
     async with raw_server(answers) as server, Transport() as transport:
         with trio.fail_after(5):
@@ -743,6 +756,12 @@ def test_a_long_stream_in_single_bytes_is_not_too_large() -> None:
     for byte in b"1\r\nx\r\n" * 30_000:
         length += len(parser.feed(bytes([byte])))
     assert (length, parser.error) == (30_000, None)
+
+
+async def test_a_body_of_a_1xx_is_not_the_response() -> None:
+    odd = b"HTTP/1.1 150 Odd\r\nContent-Length: 3\r\n\r\nabc"
+    for pieces in ([odd + SHORT], [odd[:-1], b"c" + SHORT]):
+        assert await body(await InMemory(MemoryStream(pieces)).handle_async_request(request())) == b"hello"
 
 
 async def test_101_is_an_error() -> None:

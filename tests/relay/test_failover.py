@@ -372,10 +372,10 @@ async def test_one_name_stays_with_that_name() -> None:
 @pytest.mark.parametrize("attempts", [1, 2, 3])
 async def test_as_many_attempts_as_configured_none_twice(attempts: int) -> None:
     async with (
-        FakeModelServer("a", behaviour=Reset()) as a,
-        FakeModelServer("b", behaviour=Reset()) as b,
-        FakeModelServer("c", behaviour=Reset()) as c,
-        FakeModelServer("d", behaviour=Reset()) as d,
+        FakeModelServer("a", behaviour=internal_error()) as a,
+        FakeModelServer("b", behaviour=internal_error()) as b,
+        FakeModelServer("c", behaviour=internal_error()) as c,
+        FakeModelServer("d", behaviour=internal_error()) as d,
     ):
         servers = [a, b, c, d]
         async with running(servers, retry={"max_attempts": attempts}) as daemon, client(daemon) as http:

@@ -46,7 +46,7 @@ class Language(msgspec.Struct, frozen=True, kw_only=True):
     plain: str = ""
     """Objects of writing that belong to none of the six types: email, letter, recipe, title."""
     other: str = ""
-    """Acts that belong to none of the six types: translate, proofread."""
+    """Acts that belong to none of the six types: translate, proofread, go on."""
     summarize: str = ""
     """Asking for less text: summarize, key points, tl;dr."""
     analyze: str = ""
