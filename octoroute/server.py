@@ -11,9 +11,12 @@ import logging
 import os
 import socket
 import ssl
+from collections.abc import Callable
 from functools import partial
 from math import inf
+from typing import Any
 
+import h11
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event, RawData, Updated
@@ -69,13 +72,33 @@ class ClientConnection(TCPServer):
         send_seconds: float,
     ) -> None:
         # ASGI's own way to tell an application about its connection.
-        super().__init__(wrap_app(app, 0, "asgi"), config, context, ConnectionState({"connection": self}), stream)
+        super().__init__(
+            wrap_app(app, 0, "asgi"), config, context, ConnectionState({"connection": self}), stream
+        )
         self.idle_task = _NoTask()  # type: ignore[assignment]
         self.corked = False
+        self.on_disconnect: Callable[[], None] | None = None
         self._kept: list[bytes] = []
         self._send_seconds = send_seconds
+        self._handshake = trio.CancelScope()
         self._reading = trio.CancelScope()
         self._idle = True
+        self._head_deadline = inf
+
+    async def run(self) -> None:
+        """Serve the connection to its end."""
+        if isinstance(self.stream, trio.SSLStream):
+            self._handshake.deadline = trio.current_time() + HEAD_SECONDS
+            if self.context.terminated.is_set():
+                self._handshake.cancel("draining")
+            with self._handshake:
+                try:
+                    await self.stream.do_handshake()
+                except trio.BrokenResourceError:
+                    return
+            if self._handshake.cancelled_caught:
+                return
+        await super().run()
 
     async def protocol_send(self, event: Event) -> None:
         """Send what the protocol has to send; give up on a client that takes nothing for `send_seconds`."""
@@ -117,17 +140,21 @@ class ClientConnection(TCPServer):
             await self._lost()
 
     async def _lost(self) -> None:
-        await trio.aclose_forcefully(self.stream)
-        await self.protocol.handle(Closed())
-        # It may wait, with a pipelined request, for an answer that will never end.
+        # The reader may wait, with a pipelined request, for an answer that will never end.
         self._reading.cancel("connection lost")
+        await trio.aclose_forcefully(self.stream)
+        await self._tell_gone()
 
     async def _close(self) -> None:
-        await super()._close()
-        self._reading.cancel("connection closed")  # as above
+        try:
+            await super()._close()
+        finally:
+            self._reading.cancel("connection closed")  # as above
 
     async def _read_data(self) -> None:
         """As hypercorn's, with limits on idling and on how long a request's head may take."""
+        assert isinstance(self.protocol.protocol, H11Protocol)
+        self.protocol.protocol._check_protocol = _stay_with_http_1  # type: ignore[assignment, method-assign]  # noqa: SLF001
         with self._reading:
             self._set_deadline()
             while True:
@@ -135,22 +162,30 @@ class ClientConnection(TCPServer):
                     data = await self.stream.receive_some(MAX_RECV)
                 except (trio.ClosedResourceError, trio.BrokenResourceError):
                     break
-                await self.protocol.handle(RawData(bytes(data)))
                 if data == b"":
                     break
+                await self.protocol.handle(RawData(bytes(data)))
                 if self._idle:
                     self._set_deadline()
         if self._awaits_head() and trio.current_time() >= self._reading.deadline:
             await self._send(_HEAD_TIMED_OUT)
+        await self._tell_gone()
+
+    async def _tell_gone(self) -> None:
+        """The client is gone: first to know is the request that it waits for, then hypercorn."""
+        if self.on_disconnect is not None:
+            self.on_disconnect()
         await self.protocol.handle(Closed())
 
     def _set_deadline(self) -> None:
         """No limit while a request is served; a short one for a head that has begun; else as long as idling may be."""
         now = trio.current_time()
+        in_head = self._idle and self._awaits_head()
+        self._head_deadline = min(self._head_deadline, now + HEAD_SECONDS) if in_head else inf
         if not self._idle:
             self._reading.deadline = inf
-        elif self._awaits_head():
-            self._reading.deadline = min(self._reading.deadline, now + HEAD_SECONDS)
+        elif in_head:
+            self._reading.deadline = self._head_deadline
         elif self.context.terminated.is_set():
             self._reading.deadline = now
         else:
@@ -159,12 +194,21 @@ class ClientConnection(TCPServer):
     def _awaits_head(self) -> bool:
         """Whether bytes of a head are here, and the rest of it is not."""
         protocol = self.protocol.protocol
-        return isinstance(protocol, H11Protocol) and protocol.stream is None and bool(protocol.connection.trailing_data[0])
+        return (
+            isinstance(protocol, H11Protocol)
+            and protocol.stream is None
+            and bool(protocol.connection.trailing_data[0])
+        )
 
     def close_if_idle(self) -> None:
         """Draining has begun: what waits for a next request need not wait."""
+        self._handshake.cancel("draining")
         if self._idle:
             self._reading.cancel("draining")
+
+
+async def _stay_with_http_1(_request: h11.Request) -> None:
+    """Takes the place of hypercorn's switch to HTTP/2, which our limits and endings do not cover."""
 
 
 def listen(settings: Server) -> list[socket.socket]:
@@ -181,21 +225,38 @@ def listen(settings: Server) -> list[socket.socket]:
     except OSError as error:
         raise StartError(f"Can't listen on {place}: the host is not known ({error.strerror}).") from None
     sockets: list[socket.socket] = []
-    for family, kind, protocol, _, address in dict.fromkeys(addresses):
-        listener = socket.socket(family, kind, protocol)
-        sockets.append(listener)
+    absent: OSError | None = None
+    for family, _, _, _, address in dict.fromkeys(addresses):
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)
+            sockets.append(_bound(socket.AddressFamily(family), address))
         except OSError as error:
+            if error.errno in _ABSENT:  # "localhost" is ::1 too, also where there is no IPv6
+                absent = error
+                continue
             for opened in sockets:
                 opened.close()
             raise StartError(f"Can't listen on {place}: {_bind_problem(error)}") from None
-        listener.setblocking(False)
+    if absent is not None and not sockets:
+        raise StartError(f"Can't listen on {place}: {_bind_problem(absent)}")
     return sockets
+
+
+_ABSENT = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _bind_problem(error: OSError) -> str:
@@ -204,7 +265,7 @@ def _bind_problem(error: OSError) -> str:
             return "another program uses that port; choose another one ([server] port), or stop it."
         case errno.EACCES:
             return "ports below 1024 want privileges; choose a higher one ([server] port)."
-        case errno.EADDRNOTAVAIL:
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
             return "this machine has no such address ([server] host)."
         case _:
             return f"{error.strerror or os.strerror(error.errno or 0)}."

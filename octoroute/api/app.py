@@ -7,14 +7,13 @@ from typing import cast
 from msgspec import Struct
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
-from werkzeug.exceptions import RequestTimeout as BodyTimeout
 
 from octoroute import errors
 from octoroute.api.answers import json_response
 from octoroute.api.auth import Keys
-from octoroute.api.connection import Connection
+from octoroute.api.connection import Connection, NoWebsocket
 from octoroute.config.model import Config
 from octoroute.fleet.fleet import Fleet
 from octoroute.fleet.monitor import Monitor
@@ -48,6 +47,7 @@ class App(QuartTrio):
     """The quart application. `exchanges` are the requests under way."""
 
     asgi_http_class = Connection
+    asgi_websocket_class = NoWebsocket
 
     def __init__(self, service: Service, publish: Publish) -> None:
         super().__init__("octoroute", static_folder=None)
@@ -55,10 +55,6 @@ class App(QuartTrio):
         self.publish = publish
         self.exchanges: set[Exchange] = set()
         self.keys = Keys(service.config.auth)
-        # The limits of an answer are ours (trap 5); those of a request are the configuration's.
-        self.config["RESPONSE_TIMEOUT"] = None
-        self.config["BODY_TIMEOUT"] = service.config.server.request_timeout_seconds
-        self.config["MAX_CONTENT_LENGTH"] = service.config.server.max_body_bytes
         self.url_map.merge_slashes = False  # "//v1" is no path of ours: a 404, not a redirect in HTML
         self.before_request(self._admit)
         self.register_error_handler(Exception, self._on_error)
@@ -97,14 +93,9 @@ class App(QuartTrio):
         return self.error_response(answer, request.path)
 
     def _as_request_error(self, error: Exception) -> errors.RequestError:
-        limit = self.service.config.server.max_body_bytes
         match error:
             case errors.RequestError():
                 return error
-            case RequestEntityTooLarge():
-                return errors.BodyTooLarge(f"The request body exceeds {limit} bytes (server.max_body_bytes).")
-            case BodyTimeout():
-                return errors.RequestTimeout("The request's body did not arrive in time.")
             case WrongMethod():
                 allowed = ", ".join(sorted(error.valid_methods or ()))
                 return errors.MethodNotAllowed(

@@ -6,6 +6,7 @@ from quart import Blueprint, Response, current_app, request
 
 from octoroute.api.answers import relayed
 from octoroute.api.app import App, Service, current_exchange
+from octoroute.api.connection import Incoming
 from octoroute.config.model import Importance
 from octoroute.errors import UnsupportedMediaType
 from octoroute.openai.request import ChatRequest, Metadata, TaskType, metadata_value, parse
@@ -55,8 +56,10 @@ async def read_body(exchange: Exchange) -> bytes:
     if content_type != "application/json" and "origin" in request.headers:
         # Without this, any web page could post here: only application/json makes a browser ask first.
         raise UnsupportedMediaType("A request with an Origin must have the content type application/json.")
-    body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-    exchange.received(len(body), service().config.server.max_request_seconds)
+    settings = service().config.server
+    incoming: Incoming = request.scope["state"]["incoming"]
+    body = await incoming.read(settings.max_body_bytes, settings.request_timeout_seconds)
+    exchange.received(len(body), settings.max_request_seconds)
     return body
 
 

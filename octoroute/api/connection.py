@@ -1,19 +1,23 @@
-"""One HTTP request under quart-trio: opens its exchange, notices a disconnect, and sends the answer.
+"""One HTTP request under quart-trio: opens its exchange, reads the request, and sends the answer.
 
-quart-trio's own class loses keep-alive connections and hangs on early refusals (traps 1 and 2), and ends a
-response whose body stopped early like a complete one (trap 7); this one takes its place.
+quart-trio's own class has a task that waits for the client to leave and then cancels the request. hypercorn
+reports a disconnect from inside the application's own last `send`, so that cancel loses keep-alive connections
+(trap 1) and hangs on early refusals (trap 2); and a response whose body stopped early ends like a complete
+one (trap 7). Here the TCP connection itself says when its client is gone, and no task needs to wait for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart.utils import encode_headers
-from quart.wrappers import Request, Response
-from quart_trio.asgi import TrioASGIHTTPConnection
+from quart.wrappers import Response
+from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 
+from octoroute.errors import BodyTooLarge, RequestTimeout
 from octoroute.openai.errors import error_body
 from octoroute.openai.sse import error_event
 from octoroute.relay.exchange import Exchange
@@ -22,17 +26,76 @@ from octoroute.relay.headers import request_id
 if TYPE_CHECKING:
     from octoroute.api.app import App
 
-
-class Wire(Protocol):
-    """What the server's connection lets an answer decide."""
-
-    corked: bool
-
 BODY_ARRIVES_SECONDS = 0.1
 """A refusal waits this long for a body that is nearly here: the connection can then be kept."""
 EARLY_REFUSAL_SECONDS = 2.0
 """How long the rest of a request that was refused already may keep coming."""
 LAST_WORD_SECONDS = 1.0
+
+
+class Wire(Protocol):
+    """What the TCP connection does for the request on it."""
+
+    corked: bool
+    """While True, what is sent waits for the next send: an answer's head goes out with the first of its body."""
+    on_disconnect: Callable[[], None] | None
+    """Called once when the client is gone."""
+
+
+class Incoming:
+    """The request's body. Nothing is taken from the connection until somebody reads."""
+
+    def __init__(self, receive: ASGIReceiveCallable, wire: Wire, announced: int | None) -> None:
+        self._receive = receive
+        self._wire = wire
+        self._announced = announced
+        self.complete = False
+
+    async def read(self, max_bytes: int, timeout_seconds: float) -> bytes:
+        """The whole body.
+
+        Raises:
+            BodyTooLarge: it exceeds `max_bytes`, or will by the length that its head announced.
+            RequestTimeout: it did not arrive in time.
+        """
+        too_large = BodyTooLarge(f"The request body exceeds {max_bytes} bytes (server.max_body_bytes).")
+        if self._announced is not None and self._announced > max_bytes:
+            raise too_large
+        body = bytearray()
+        with trio.move_on_after(timeout_seconds):
+            while not self.complete:
+                body += await self._next()
+                if len(body) > max_bytes:
+                    raise too_large
+            return bytes(body)
+        raise RequestTimeout(f"The request's body did not arrive within {timeout_seconds:g} s.")
+
+    async def discard(self, seconds: float) -> bool:
+        """Read on without keeping anything, for so long at the most; whether the end has come."""
+        with trio.move_on_after(seconds):
+            while not self.complete:
+                await self._next()
+        return self.complete
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.complete = not message.get("more_body", False)
+            return message.get("body", b"")
+        # The client is gone, or what it sent was no HTTP: nothing more will come.
+        self.complete = True
+        if self._wire.on_disconnect is not None:
+            self._wire.on_disconnect()
+        await trio.lowlevel.checkpoint()  # ends here in an exchange that was cancelled by that
+        return b""
+
+
+class NoWebsocket(TrioASGIWebsocketConnection):
+    """No path of ours speaks WebSocket: every one is refused, with 403."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:  # noqa: ARG002
+        """Refuse."""
+        await send({"type": "websocket.close", "code": 1000, "reason": None})
 
 
 class Connection(TrioASGIHTTPConnection):
@@ -42,25 +105,24 @@ class Connection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve the request; whatever the ending, what the exchange holds is given back and one event published."""
-        exchange = self._open_exchange()
-        # ASGI's own place for what belongs to a request; handlers read it from there.
-        cast("dict[str, Any]", self.scope)["state"]["exchange"] = exchange
-        self._exchange = exchange
-        self._received = trio.Event()
+        self._exchange = exchange = self._open_exchange()
         self._begun = False
-        self._handed_over = False
         request = self._create_request_from_scope(send)
+        # ASGI's own place for what belongs to a connection and a request: handlers read it from there.
+        state = cast("dict[str, Any]", self.scope)["state"]
+        self._wire: Wire = state["connection"]
+        self._wire.on_disconnect = exchange.disconnected
+        self._incoming = Incoming(receive, self._wire, request.content_length)
+        state["exchange"], state["incoming"] = exchange, self._incoming
         self.app.exchanges.add(exchange)
         try:
             with exchange.scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._listen, request, receive)
-                    await self._respond(send, cast("Response", await self.app.handle_request(request)))
-                    nursery.cancel_scope.cancel()
+                await self._respond(send, cast("Response", await self.app.handle_request(request)))
             # After `[DONE]` there is nothing left to say, nor is it an interruption when the client leaves.
             if exchange.scope.cancelled_caught and not exchange.client_gone and not exchange.said_done:
                 await self._say_why(send)
         finally:
+            self._wire.on_disconnect = None
             self.app.exchanges.discard(exchange)
             await exchange.release()
             exchange.finished()
@@ -76,36 +138,10 @@ class Connection(TrioASGIHTTPConnection):
             publish=self.app.publish,
         )
 
-    async def _listen(self, request: Request, receive: ASGIReceiveCallable) -> None:
-        """Take the body, then wait for the client to go away.
-
-        hypercorn reports a disconnect from inside our own last `send`, too. Cancelling that one would keep it
-        from setting the connection up for its next request (trap 1), so from then on nothing is cancelled.
-        """
-        while True:
-            message = await receive()
-            if message["type"] == "http.request":
-                request.body.append(message.get("body", b""))
-                if not message.get("more_body", False):
-                    request.body.set_complete()
-                    self._received.set()
-            elif message["type"] == "http.disconnect":
-                if not self._handed_over:
-                    self._exchange.disconnected()
-                self._received.set()  # whatever has not arrived will not
-                return
-
-    async def _refused_early(self) -> bool:
-        """Whether the answer is ready before the whole request is here."""
-        if not self._received.is_set():
-            with trio.move_on_after(BODY_ARRIVES_SECONDS):
-                await self._received.wait()
-        return not self._received.is_set()
-
     async def _respond(self, send: ASGISendCallable, response: Response) -> None:
         exchange = self._exchange
         headers = [*encode_headers(response.headers), (b"x-request-id", exchange.id.encode())]
-        early = await self._refused_early()
+        early = not (self._incoming.complete or await self._incoming.discard(BODY_ARRIVES_SECONDS))
         # Early: the rest of the request is still on its way; a kept connection would take it for the next one.
         if (early or self.app.service.draining) and "connection" not in response.headers:
             headers.append((b"connection", b"close"))
@@ -113,31 +149,29 @@ class Connection(TrioASGIHTTPConnection):
         if exchange.endpoint is not None:
             exchange.committed()
         self._begun = True
-        # The head waits for the first of the body.
-        wire = cast("Wire", cast("dict[str, Any]", self.scope)["state"]["connection"])
-        wire.corked = True
+        self._wire.corked = True
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         length = response.content_length
         async with response.response as body:
             async for data in body:
-                wire.corked = False
+                self._wire.corked = False
                 exchange.bytes_out += len(data)
-                if exchange.bytes_out == length and not early:
-                    # The client has all it waits for and may leave at once, which is no disconnect.
-                    self._handed_over = True
-                    await send({"type": "http.response.body", "body": data, "more_body": False})
+                # With the last byte the client has all it waits for, and may leave.
+                last = exchange.bytes_out == length and not early
+                if last:
+                    self._wire.on_disconnect = None
+                await send({"type": "http.response.body", "body": data, "more_body": not last})
+                if last:
                     return
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+        self._wire.corked = False
         if exchange.broken:
             return  # without the final message the client sees that the answer is cut short (trap 7)
         if early:
             # The answer is out. Closing now, with unread data, would reset the connection and could take the
             # answer with it, so the rest is read for a moment. The client has its answer and may leave.
-            self._handed_over = True
-            with trio.move_on_after(EARLY_REFUSAL_SECONDS):
-                await self._received.wait()
-        self._handed_over = True
-        wire.corked = False
+            self._wire.on_disconnect = None
+            await self._incoming.discard(EARLY_REFUSAL_SECONDS)
+        self._wire.on_disconnect = None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _say_why(self, send: ASGISendCallable) -> None:
@@ -150,7 +184,8 @@ class Connection(TrioASGIHTTPConnection):
                 response = self.app.error_response(error, self.scope["path"])
                 response.headers["connection"] = "close"
                 await self._respond(send, response)
-            elif exchange.stream:
-                event = error_event(error_body(error))
-                await send({"type": "http.response.body", "body": event, "more_body": True})
-        exchange.broken = self._begun and not self._handed_over
+            else:
+                exchange.broken = True
+                if exchange.stream:
+                    event = error_event(error_body(error))
+                    await send({"type": "http.response.body", "body": event, "more_body": True})

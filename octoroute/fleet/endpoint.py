@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from urllib.parse import urlsplit
 
 from octoroute.config import model as config
@@ -56,17 +57,22 @@ class Endpoint:
 
 
 def endpoint_ids(endpoints: Sequence[config.Endpoint]) -> list[str]:
-    """An id for each: its name; where that occurs more than once, `name@host:port`, with the path if need be."""
+    """An id for each: its name; where that occurs more than once, `name@host:port`, with the path if need be.
+
+    Two that differ only in how the same place is written (a default port, https on port 80) get a number.
+    """
     names = [endpoint.name for endpoint in endpoints]
     with_host = [f"{endpoint.name}@{_host_and_port(endpoint.base_url)}" for endpoint in endpoints]
-    ids = []
+    ids: list[str] = []
     for endpoint, name, host in zip(endpoints, names, with_host, strict=True):
         if names.count(name) == 1:
-            ids.append(name)
+            own = name
         elif with_host.count(host) == 1:
-            ids.append(host)
+            own = host
         else:
-            ids.append(host + urlsplit(endpoint.base_url).path)
+            own = host + urlsplit(endpoint.base_url).path
+        numbered = (f"{own}#{number}" for number in count(2))
+        ids.append(own if own not in ids else next(other for other in numbered if other not in ids))
     return ids
 
 

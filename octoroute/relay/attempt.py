@@ -11,7 +11,7 @@ from msgspec import Struct
 from octoroute.errors import UpstreamError
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.upstream import UpstreamResponse
-from octoroute.openai.request import ChatRequest
+from octoroute.openai.request import ChatRequest, without_surrogates
 from octoroute.openai.sse import FirstEvent, error_of
 from octoroute.relay import verdict
 from octoroute.relay.exchange import Exchange
@@ -93,11 +93,7 @@ async def _read_document(
     body = b"".join(chunks)
     if not body.strip():
         return verdict.of_body(endpoint.id, "the answer is empty")
-    try:
-        is_object = isinstance(_skipped.decode(body), _Object)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        is_object = False
-    if not is_object:
+    if not _is_object(body) and not _is_object(without_surrogates(body)):
         return verdict.of_body(endpoint.id, f"JSON was due, but it is {_kind(body)}")
     if error_of(body) is not None:
         return verdict.of_body(endpoint.id, f"it answered {response.status} with an error", body)
@@ -136,6 +132,13 @@ class _Object(Struct):
 
 
 _skipped = msgspec.json.Decoder(_Object)
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(_skipped.decode(body), _Object)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _kind(body: bytes) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from octoroute.config.model import Importance
 from octoroute.openai.request import Message, TaskType
 from octoroute.routing.inference import infer
-from octoroute.routing.wrappers import is_background, newest_turn, own_words
+from octoroute.routing.wrappers import is_background, newest_turn
 
 _CHARACTERS_PER_TOKEN = 4
 _USER_ROLE = "user"
@@ -63,8 +63,8 @@ def gather(
         turns += message.role == _USER_ROLE
         kinds.update(message.part_types())
     turn = newest_turn(messages)
-    background = is_background(turn)
-    inferred = infer(own_words(turn))
+    background = is_background(turn.text)
+    inferred = infer(turn.own)
     if background:
         # A small job on what was said so far: the summary of a conversation, whatever that is about.
         inferred = msgspec.structs.replace(

@@ -65,7 +65,7 @@ POINTS: dict[str, tuple[TaskType | None, float]] = {
     "code_lines": ("code", 2),
     "shell": ("code", 2),
     "file_name": ("code", 2),
-    "call": ("code", 1.5),
+    "call": ("code", 1),
     "identifier": ("code", 1),
     "literal": ("code", 1),
     "choices": ("question_answer", 2),
@@ -91,6 +91,7 @@ _OBJECTS = {
     "programming": "code", "name": "code", "thing": "code", "script": "code",
 }  # fmt: skip
 _SPEAK_FOR_THEMSELVES = frozenset({"summarize", "analyze", "depth"})
+_WANTED = _OBJECTS.keys() | _SPEAK_FOR_THEMSELVES
 _AFTER, _BEFORE = 10, 8
 """How many words after an act, else before it, its object is looked for."""
 
@@ -183,13 +184,13 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
     concepts = {hit.concept for hit in hits}
     technical = not concepts.isdisjoint({"thing", "script", "shared_name", "programming"})
     acted = asked = False
-    for hit in hits:
+    for at, hit in enumerate(hits):
         concept, at_start = hit.concept, free_order or hit.start in starts
         factor = (1 if at_start else LATER) * (LATER if acted or (asked and not at_start) else 1)
         if concept == "make":
-            target = _object(hit, hits)
+            target = _object(hits, at)
             if target is not None and target.concept not in _SPEAK_FOR_THEMSELVES:
-                play = target.concept == "script" and "stage" in concepts
+                play = target.concept == "script" and "stage" in concepts and "name" not in concepts
                 kind = "creative" if play else _OBJECTS[target.concept]
                 tally.add(f"make+{kind}", f"{hit.text}+{target.text}", factor=factor)
                 acted = True
@@ -221,14 +222,20 @@ def _weigh(tally: _Tally, words: Words, hits: Sequence[Hit], starts: set[int], *
             tally.add("creative", named.text)
 
 
-def _object(act: Hit, hits: Sequence[Hit]) -> Hit | None:
-    """The object of `act`: the next one after it, else the last one before it."""
-    wanted = _OBJECTS.keys() | _SPEAK_FOR_THEMSELVES
-    after = [hit for hit in hits if hit.concept in wanted and 0 <= hit.start - act.end < _AFTER]
-    if after:
-        return after[0]
-    before = [hit for hit in hits if hit.concept in wanted and 0 <= act.start - hit.end < _BEFORE]
-    return before[-1] if before else None
+def _object(hits: Sequence[Hit], at: int) -> Hit | None:
+    """The object of the act `hits[at]`: the next one after it, else the last one before it. Looks at few hits."""
+    act = hits[at]
+    for hit in hits[at + 1 : at + 1 + _AFTER]:
+        if hit.start - act.end >= _AFTER:
+            break
+        if hit.concept in _WANTED:
+            return hit
+    for hit in hits[max(0, at - _BEFORE) : at][::-1]:
+        if act.start - hit.end >= _BEFORE:
+            break
+        if hit.concept in _WANTED:
+            return hit
+    return None
 
 
 def _talk(words: Words, hits: Sequence[Hit], shapes: Sequence[str]) -> tuple[str, ...]:

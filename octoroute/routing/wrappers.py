@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from octoroute.openai.request import Message
 from octoroute.routing.words import edges
@@ -192,8 +193,15 @@ def is_background(text: str) -> bool:
     return _BACKGROUND.match(edges(text, EDGE_CHARACTERS // 2)) is not None
 
 
-def newest_turn(messages: Sequence[Message]) -> str:
-    """The text of the newest user turn that has any words of the user; empty where none has.
+class Turn(NamedTuple):
+    """A turn of the user: the whole text, and the user's own words in it."""
+
+    text: str = ""
+    own: str = ""
+
+
+def newest_turn(messages: Sequence[Message]) -> Turn:
+    """The newest turn that has any words of the user; an empty one where none has.
 
     Tool results that come as user turns, and turns that an agent writes by itself, are passed over. A turn of
     images alone is the user's, without words.
@@ -201,8 +209,9 @@ def newest_turn(messages: Sequence[Message]) -> str:
     turns = (message for message in reversed(messages) if message.role == "user")
     for message in islice(turns, _MOST_TURNS):
         text = message.text()
-        if own_words(text):
-            return text
+        own = own_words(text)
+        if own:
+            return Turn(text, own)
         if any(kind not in {"text", "tool_result"} for kind in message.part_types()):
-            return ""
-    return ""
+            break
+    return Turn()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -45,7 +45,7 @@ from tests.fakes.model_server import (
     truncated_length,
     unauthorized,
 )
-from tests.serving import chat, client, endpoint, running
+from tests.serving import chat, client, endpoint, running, until
 
 TIMEOUT = 0.4
 """Of an attempt, where a row is about that."""
@@ -141,12 +141,6 @@ def of(daemon: Daemon, endpoint_id: str) -> Endpoint:
 def idle(daemon: Daemon) -> bool:
     """Whether every place was given back, and nothing is under way."""
     return not daemon.app.exchanges and all(each.in_flight == 0 for each in daemon.service.fleet)
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    with trio.fail_after(seconds):
-        while not condition():
-            await trio.sleep(0.005)
 
 
 def judged(daemon: Daemon, row: Row) -> None:

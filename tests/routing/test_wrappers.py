@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from octoroute.openai.request import Message, Part
-from octoroute.routing.wrappers import is_background, newest_turn, own_words
+from octoroute.routing.wrappers import Turn, is_background, newest_turn, own_words
 from tests.routing.prompts import WRAPPERS
 
 
@@ -44,15 +44,15 @@ def test_a_long_context_between_question_and_end() -> None:
 def test_a_turn_without_the_users_words_is_passed_over(text: str) -> None:
     assert own_words(text) == ""
     messages = [Message("user", "Who wrote Faust?"), Message("assistant", None), Message("user", text)]
-    assert newest_turn(messages) == "Who wrote Faust?"
+    assert newest_turn(messages).own == "Who wrote Faust?"
 
 
 def test_tool_results_as_parts_are_passed_over_and_images_are_not() -> None:
     asked = Message("user", "Who wrote Faust?")
-    assert newest_turn([asked, Message("user", [Part("tool_result", None)])]) == "Who wrote Faust?"
-    assert newest_turn([asked, Message("user", [Part("image_url", None)])]) == ""
-    assert newest_turn([asked, Message("tool", "Write a poem")]) == "Who wrote Faust?"
-    assert newest_turn([]) == ""
+    assert newest_turn([asked, Message("user", [Part("tool_result", None)])]).own == "Who wrote Faust?"
+    assert newest_turn([asked, Message("user", [Part("image_url", None)])]) == Turn()
+    assert newest_turn([asked, Message("tool", "Write a poem")]).own == "Who wrote Faust?"
+    assert newest_turn([]) == Turn()
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ ENGLISH = Language(
         | jingle | nursery rhyme | rhyme | rhymes | lullaby | riddle | riddles | parody | satire | fable
         | myth | legend | backstory | character | worldbuilding | love letter | melody | diary entry
         | sketch about | love poem | rap battle | plot twist | plot twists | noir novel | love story
-        | scary story | ghost story | bedtime stories | paragraph of a novel | epic | sonnets | limericks
+        | scary story | ghost story | bedtime stories | paragraph of a novel | sonnets | limericks
         | love song | script for a play | murder mystery | vows | wedding vows | comedy sketch
         | stand up routine | children s book | bedtime tale | acrostic | prose | opening paragraph
         | first paragraph of a novel | thriller | noir | crime novel | memoir | chapter one | cliffhanger
@@ -119,7 +119,7 @@ ENGLISH = Language(
         | shopping list | guest list | to do list | todo list | reading list | bucket list | grocery list
         | checklist | linkedin post | instagram caption | product description | meal plan | travel plan
         | study plan | announcement | thank you note | complaint | bio | headline | name for | names for
-        | ideas for | ideas""",
+        | ideas for | ideas | user stories | user story""",
     other="""
         translate | proofread | paraphrase | rephrase | reword | spell check | spellcheck | transcribe
         | how do you say | classify | reformat | recommend me | recommend | suggest | reply to | go on | proceed | go ahead | keep going | carry on | undo | revert | retry | try again""",
@@ -138,9 +138,8 @@ ENGLISH = Language(
         | critically assess | critique | prove | proof that | derive | investigate | examine critically
         | design a | design an | design the | architect | develop a strategy | come up with a strategy
         | devise | prove that | proof of | discuss the | discuss both sides | reason step by step
-        | think step by step | think carefully | think deeply | weigh | show that | walk me through why
-        | plan a | plan the | argue | argue for | argue against | discuss | debate | reason about
-        | think through | justify | explore the | red team | devise a | rank""",
+        | think step by step | think carefully | think deeply | weigh | show that | walk me through why | argue | argue for | argue against | discuss | debate | reason about
+        | think through | justify | explore the | red team | devise a | rank | plan a migration | plan a zero downtime | plan the migration""",
     depth="""
         trade off | trade offs | tradeoffs | tradeoff | pros and cons | advantages and disadvantages
         | strengths and weaknesses | root cause | root causes | in depth | in detail analysis
