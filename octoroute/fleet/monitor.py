@@ -34,18 +34,24 @@ class Monitor:
             await self.sweep()
 
     async def sweep(self) -> dict[str, ProbeResult]:
-        """Probe every endpoint at once; the results by endpoint id."""
+        """Probe every endpoint at once; the results by endpoint id. A crash is raised once all others are done."""
         fleet = self._fleet()
         results: dict[str, ProbeResult] = {}
+        crashes: list[Exception] = []
 
         async def check(endpoint: Endpoint) -> None:
-            results[endpoint.id] = await self._check(fleet, endpoint)
+            try:
+                results[endpoint.id] = await self._check(fleet, endpoint)
+            except Exception as error:  # noqa: BLE001  # a defect shown by one server must not blind us to all
+                crashes.append(error)
 
         async with trio.open_nursery() as nursery:
             for endpoint in fleet:
                 if endpoint.settings.health_path:
                     nursery.start_soon(check, endpoint, name=f"probe {endpoint.id}")
         self.last_sweep = trio.current_time()
+        if crashes:
+            raise crashes[0]
         return results
 
     async def _check(self, fleet: Fleet, endpoint: Endpoint) -> ProbeResult:

@@ -73,7 +73,7 @@ def judge(status: int, body: bytes, *, wants_models: bool) -> ProbeResult:
         return ProbeResult("probe_answered")
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value = None
     listed = [
         value[key]

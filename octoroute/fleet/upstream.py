@@ -70,10 +70,9 @@ class Upstream:
         )
 
     def _url(self, path: str) -> httpx.URL:
-        """`path` below the base URL, or, with a leading slash, below its host."""
-        return self._base.copy_with(
-            path=path if path.startswith("/") else f"{self._base.path.rstrip('/')}/{path}"
-        )
+        """`path`, which may have a query, below the base URL, or, with a leading slash, below its host."""
+        base = b"" if path.startswith("/") else self._base.raw_path.rstrip(b"/") + b"/"
+        return self._base.copy_with(raw_path=base + path.encode("ascii"))
 
     async def chat(self, body: bytes, headers: RawHeaders) -> UpstreamResponse:
         """Post a chat completion.

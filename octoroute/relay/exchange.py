@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 
 import trio
 
@@ -57,7 +56,7 @@ class Exchange:
         self.endpoint: Endpoint | None = None
         self.reason: Reason | None = None
         self._publish = publish
-        self._held = AsyncExitStack()
+        self._held: list[Callable[[], Awaitable[None] | None]] = []
         self._waiting_since: float | None = None
         self._waited = 0.0
         self._first_data: float | None = None
@@ -65,19 +64,17 @@ class Exchange:
 
     # What it holds
 
-    def hold(self, give_back: Callable[[], Awaitable[None]]) -> None:
+    def hold(self, give_back: Callable[[], Awaitable[None] | None]) -> None:
         """Own something from now on. No await may stand between taking it and this call."""
-        self._held.push_async_callback(give_back)
-
-    def hold_sync(self, give_back: Callable[[], None]) -> None:
-        """As `hold`, for what is given back without waiting."""
-        self._held.callback(give_back)
+        self._held.append(give_back)
 
     async def release(self) -> None:
         """Give back everything held, the last taken first; bounded, and not to be interrupted."""
-        held, self._held = self._held, AsyncExitStack()
-        with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-            await held.aclose()
+        while self._held:
+            waiting = self._held.pop()()
+            if waiting is not None:
+                with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                    await waiting
 
     def cancel(self, reason: str) -> None:
         """End the exchange now; after its answer has begun, that aborts the connection."""

@@ -128,7 +128,7 @@ class Failover:
                 self._exchange.goes_on()
             if place is None:
                 return None
-        self._exchange.hold_sync(place.release)
+        self._exchange.hold(place.release)
         return place.endpoint
 
     async def _attempt(self, endpoint: Endpoint) -> Answer | Failure:
@@ -179,7 +179,7 @@ class Failover:
             raise NoHealthyEndpoint(f"No endpoint of tier {route.tier} may serve this request.", headers=wait)
         place = self._fleet.admission[endpoint.tier].take(lambda: endpoint if endpoint.has_room else None)
         if place is not None:
-            self._exchange.hold_sync(place.release)
+            self._exchange.hold(place.release)
             result = await self._attempt(endpoint)
             if isinstance(result, Answer):
                 return self._outcome(result, route, needs)

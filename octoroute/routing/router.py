@@ -54,7 +54,7 @@ class Router:
                 has_tools=request.has_tools,
             )
             route = by_rules(facts, self._settings.default_tier)
-        return Decision(route, needs_of(request), facts, trio.current_time() - start)
+        return Decision(route, needs_of(request, facts), facts, trio.current_time() - start)
 
 
 def by_rules(facts: Facts, default_tier: config.Tier) -> Route:
@@ -65,8 +65,10 @@ def by_rules(facts: Facts, default_tier: config.Tier) -> Route:
     return Route(match.tier, "rule", match.reason, match.rule)
 
 
-def needs_of(request: ChatRequest) -> Needs:
+def needs_of(request: ChatRequest, facts: Facts | None) -> Needs:
     """What a request asks of an endpoint, whoever decides its tier."""
+    if facts is not None:
+        return Needs(tokens=facts.tokens, vision=facts.has_images, tools=facts.has_tools)
     return Needs(
         tokens=sum(len(message.text()) for message in request.messages) // 4,
         vision=any("image_url" in message.part_types() for message in request.messages),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -76,86 +77,119 @@ class Metrics:
     """
 
     def __init__(self, version: str) -> None:
+        # Children are looked up once for each set of labels: the library's own look-up takes a lock each time.
         self.registry = registry = CollectorRegistry()
         self.failures = 0
-        self._requests = Counter(
-            "octoroute_requests",
-            "Routed requests, by the tier chosen.",
-            ["tier", "strategy"],
-            registry=registry,
+        self._requests = cache(
+            Counter(
+                "octoroute_requests",
+                "Routed requests, by the tier chosen.",
+                ["tier", "strategy"],
+                registry=registry,
+            ).labels
         )
-        self._routing = Histogram(
-            "octoroute_routing_duration_ms",
-            "Milliseconds to choose a tier.",
-            ["strategy"],
-            buckets=ROUTING_MS,
-            registry=registry,
+        self._routing = cache(
+            Histogram(
+                "octoroute_routing_duration_ms",
+                "Milliseconds to choose a tier.",
+                ["strategy"],
+                buckets=ROUTING_MS,
+                registry=registry,
+            ).labels
         )
-        self._invocations = Counter(
-            "octoroute_model_invocations",
-            "Attempts at model servers, by the tier asked.",
-            ["tier"],
-            registry=registry,
+        self._invocations = cache(
+            Counter(
+                "octoroute_model_invocations",
+                "Attempts at model servers, by the tier asked.",
+                ["tier"],
+                registry=registry,
+            ).labels
         )
-        self._health_failures = Counter(
-            "octoroute_health_tracking_failures",
-            "Health probes that failed.",
-            ["endpoint", "error_type"],
-            registry=registry,
+        self._health_failures = cache(
+            Counter(
+                "octoroute_health_tracking_failures",
+                "Health probes that failed.",
+                ["endpoint", "error_type"],
+                registry=registry,
+            ).labels
         )
-        self._recording_failures = Counter(
-            "octoroute_metrics_recording_failures",
-            "Metrics that could not be recorded.",
-            ["operation"],
-            registry=registry,
+        self._recording_failures = cache(
+            Counter(
+                "octoroute_metrics_recording_failures",
+                "Metrics that could not be recorded.",
+                ["operation"],
+                registry=registry,
+            ).labels
         )
         self._monitor_failures = Counter(
             "octoroute_background_health_task_failures", "Crashes of the health monitor.", registry=registry
         )
-        self._duration = Histogram(
-            "octoroute_request_duration_seconds",
-            "Seconds from the whole request's arrival to the end of the answer.",
-            ["tier"],
-            buckets=SECONDS,
-            registry=registry,
+        self._duration = cache(
+            Histogram(
+                "octoroute_request_duration_seconds",
+                "Seconds from the whole request's arrival to the end of the answer.",
+                ["tier"],
+                buckets=SECONDS,
+                registry=registry,
+            ).labels
         )
-        self._first_token = Histogram(
-            "octoroute_time_to_first_token_seconds",
-            "Seconds from the whole request's arrival to the first data of a streamed answer.",
-            ["tier"],
-            buckets=FIRST_TOKEN_SECONDS,
-            registry=registry,
+        self._first_token = cache(
+            Histogram(
+                "octoroute_time_to_first_token_seconds",
+                "Seconds from the whole request's arrival to the first data of a streamed answer.",
+                ["tier"],
+                buckets=FIRST_TOKEN_SECONDS,
+                registry=registry,
+            ).labels
         )
-        self._overhead = Histogram(
-            "octoroute_overhead_seconds",
-            "Seconds of Octoroute's own work before the answer began: everything but waiting for others.",
-            ["tier"],
-            buckets=OVERHEAD_SECONDS,
-            registry=registry,
+        self._overhead = cache(
+            Histogram(
+                "octoroute_overhead_seconds",
+                "Seconds of Octoroute's own work before the answer began: everything but waiting for others.",
+                ["tier"],
+                buckets=OVERHEAD_SECONDS,
+                registry=registry,
+            ).labels
         )
-        self._responses = Counter(
-            "octoroute_responses",
-            "Answers by status; 499 is a client that went away, tier none was refused before routing.",
-            ["tier", "status"],
-            registry=registry,
+        self._responses = cache(
+            Counter(
+                "octoroute_responses",
+                "Answers by status; 499 is a client that went away, tier none was refused before routing.",
+                ["tier", "status"],
+                registry=registry,
+            ).labels
         )
-        self._attempts = Counter(
-            "octoroute_attempts", "Attempts by outcome.", ["tier", "endpoint", "outcome"], registry=registry
+        self._attempts = cache(
+            Counter(
+                "octoroute_attempts",
+                "Attempts by outcome.",
+                ["tier", "endpoint", "outcome"],
+                registry=registry,
+            ).labels
         )
-        self._failovers = Counter(
-            "octoroute_failovers",
-            "Further attempts, by the tier and cause of the failed one before.",
-            ["tier", "cause"],
-            registry=registry,
+        self._failovers = cache(
+            Counter(
+                "octoroute_failovers",
+                "Further attempts, by the tier and cause of the failed one before.",
+                ["tier", "cause"],
+                registry=registry,
+            ).labels
         )
-        self._broken_streams = Counter(
-            "octoroute_broken_streams", "Answers cut short after they had begun.", ["tier"], registry=registry
+        self._broken_streams = cache(
+            Counter(
+                "octoroute_broken_streams",
+                "Answers cut short after they had begun.",
+                ["tier"],
+                registry=registry,
+            ).labels
         )
-        self._tokens = Counter(
-            "octoroute_tokens",
-            "Tokens, where the answer told them.",
-            ["tier", "direction"],
-            registry=registry,
+        self._tokens = cache(
+            Counter(
+                "octoroute_tokens",
+                "Tokens, where the answer told them.",
+                ["tier", "direction"],
+                registry=registry,
+            ).labels
         )
         build = Gauge("octoroute_build_info", "Always 1.", ["version", "python"], registry=registry)
         build.labels(version, platform.python_version()).set(1)
@@ -176,38 +210,38 @@ class Metrics:
             self._record(event)
         except Exception as error:  # noqa: BLE001  # whatever it is, the request goes on
             self.failures += 1
-            self._recording_failures.labels(operation).inc()
+            self._recording_failures(operation).inc()
             log.error("metrics recording failed", operation=operation, error=repr(error))
 
     def _record(self, event: events.Event) -> None:
         match event:
             case events.Routed():
-                self._requests.labels(event.tier, event.strategy).inc()
-                self._routing.labels(event.strategy).observe(event.seconds * 1000)
+                self._requests(event.tier, event.strategy).inc()
+                self._routing(event.strategy).observe(event.seconds * 1000)
             case events.Attempted():
-                self._invocations.labels(event.tier).inc()
-                self._attempts.labels(event.tier, event.endpoint, event.cause or "ok").inc()
+                self._invocations(event.tier).inc()
+                self._attempts(event.tier, event.endpoint, event.cause or "ok").inc()
             case events.FailedOver():
-                self._failovers.labels(event.tier, event.cause).inc()
+                self._failovers(event.tier, event.cause).inc()
             case events.Committed():
                 if event.stream:
-                    self._first_token.labels(event.tier).observe(event.seconds)
-                self._overhead.labels(event.tier).observe(event.overhead)
+                    self._first_token(event.tier).observe(event.seconds)
+                self._overhead(event.tier).observe(event.overhead)
             case events.Finished():
                 self._finished(event)
             case events.ProbeFailed():
-                self._health_failures.labels(event.endpoint, event.error_type).inc()
+                self._health_failures(event.endpoint, event.error_type).inc()
             case events.MonitorFailed():
                 self._monitor_failures.inc()
             case events.HealthChanged():
                 pass  # the live gauge tells the state
 
     def _finished(self, event: events.Finished) -> None:
-        self._responses.labels(event.tier, str(event.status)).inc()
+        self._responses(event.tier, str(event.status)).inc()
         if event.endpoint is not None:
-            self._duration.labels(event.tier).observe(event.seconds)
+            self._duration(event.tier).observe(event.seconds)
         if event.broken:
-            self._broken_streams.labels(event.tier).inc()
+            self._broken_streams(event.tier).inc()
         for direction, count in (("in", event.tokens_in), ("out", event.tokens_out)):
             if count is not None and count > 0:
-                self._tokens.labels(event.tier, direction).inc(count)
+                self._tokens(event.tier, direction).inc(count)
