@@ -80,7 +80,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self.service, self.publish = build(config)
         self.app = App(self.service, self.publish)
-        self.app.add_blueprints(chat.blueprint, legacy.blueprint, models.blueprint, operations.blueprint)
+        self.app.add_routes(chat.ROUTES, legacy.ROUTES, models.ROUTES, operations.ROUTES)
         self.served = trio.Event()
         self.url = ""
         self._starting = trio.CancelScope()

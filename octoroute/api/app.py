@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Awaitable, Callable
+from typing import Literal, cast
 
 from msgspec import Struct
-from quart import Blueprint, Response, request
+from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
@@ -29,6 +30,10 @@ log = get_logger("octoroute.api")
 OPEN_PATHS = frozenset({"/health", "/health/ready"})
 METRICS_PATH = "/metrics"
 LEGACY_CHAT_PATH = "/chat"
+
+
+Routes = tuple[tuple[Literal["GET", "POST"], str, Callable[..., Awaitable[Response]]], ...]
+"""The paths of one file, with the functions that answer them."""
 
 
 class Service(Struct):
@@ -60,10 +65,13 @@ class App(QuartTrio):
         self.register_error_handler(Exception, self._on_error)
         self._paths: frozenset[str] = frozenset()
 
-    def add_blueprints(self, *blueprints: Blueprint) -> None:
-        """Add all paths; their names are then known to the log."""
-        for blueprint in blueprints:
-            self.register_blueprint(blueprint)
+    def add_routes(self, *tables: Routes) -> None:
+        """Add all paths; their names are then known to the log.
+
+        Not as blueprints: quart looks a request's blueprints up several times, which costs 2 % of it.
+        """
+        for method, path, handler in (route for table in tables for route in table):
+            self.add_url_rule(path, view_func=handler, methods=[method])
         self._paths = frozenset(rule.rule for rule in self.url_map.iter_rules() if not rule.arguments)
 
     def known_path(self, path: str) -> str:

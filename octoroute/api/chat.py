@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, current_app, request
+from quart import Response, current_app, request
 
 from octoroute.api.answers import relayed
-from octoroute.api.app import App, Service, current_exchange
+from octoroute.api.app import App, Routes, Service, current_exchange
 from octoroute.api.connection import Incoming
 from octoroute.config.model import Importance
 from octoroute.errors import UnsupportedMediaType
@@ -14,8 +14,6 @@ from octoroute.relay.exchange import Exchange
 from octoroute.relay.failover import Failover, Outcome
 from octoroute.relay.headers import to_server
 
-blueprint = Blueprint("chat", __name__)
-
 
 def service() -> Service:
     """What serves the request being handled."""
@@ -23,7 +21,6 @@ def service() -> Service:
     return app.service
 
 
-@blueprint.post("/v1/chat/completions")
 async def chat_completions() -> Response:
     """Answer a chat completion, streamed or not."""
     exchange = current_exchange()
@@ -70,3 +67,6 @@ async def answer(now: Service, exchange: Exchange, chat: ChatRequest, metadata: 
     exchange.routed(decision.route, decision.facts, decision.seconds)
     headers = to_server(request.scope["headers"], exchange.id)
     return await Failover(exchange, now.config, now.fleet, chat, headers).run(decision.route, decision.needs)
+
+
+ROUTES: Routes = (("POST", "/v1/chat/completions", chat_completions),)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Response
 
 from octoroute.api.answers import json_response, route_headers
-from octoroute.api.app import current_exchange
+from octoroute.api.app import Routes, current_exchange
 from octoroute.api.chat import answer, read_body, service
 from octoroute.config.model import Importance
 from octoroute.errors import InvalidRequest, UpstreamFailed
@@ -14,8 +14,6 @@ from octoroute.openai.request import Metadata, TaskType, decode, metadata_value,
 from octoroute.relay.attempt import MAX_BUFFERED, Answer
 from octoroute.relay.failover import Outcome
 from octoroute.relay.verdict import server_message, usage_of_answer
-
-blueprint = Blueprint("legacy", __name__)
 
 
 class _LegacyRequest(msgspec.Struct):
@@ -39,7 +37,6 @@ class _Completion(msgspec.Struct):
 _legacy_decoder = msgspec.json.Decoder(_LegacyRequest)
 
 
-@blueprint.post("/chat")
 async def chat() -> Response:
     """Answer one message, buffered."""
     exchange = current_exchange()
@@ -109,3 +106,6 @@ def _content(outcome: Outcome, body: bytes) -> str:
     if not completion.choices:
         raise UpstreamFailed(f"Endpoint {endpoint} gave a broken answer: it is no chat completion.")
     return completion.choices[0].message.content or ""
+
+
+ROUTES: Routes = (("POST", "/chat", chat),)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 
 import trio
-from quart import Blueprint, Response
+from quart import Response
 
 from octoroute.api.answers import json_response
+from octoroute.api.app import Routes
 from octoroute.api.chat import service
 from octoroute.config.model import TIERS
 from octoroute.errors import ModelNotFound
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.fleet import AUTO
 
-blueprint = Blueprint("models", __name__)
 CREATED = 1_700_000_000
 """`created` is required by OpenAI's type and means nothing here: one fixed time."""
 
@@ -28,13 +28,11 @@ def _openai_models() -> list[dict[str, object]]:
     return virtual + [_model(name, "user") for name in service().fleet.model_names()]
 
 
-@blueprint.get("/v1/models")
 async def openai_models() -> Response:
     """All models, virtual ones first."""
     return json_response({"object": "list", "data": _openai_models()})
 
 
-@blueprint.get("/v1/models/<path:name>")
 async def openai_model(name: str) -> Response:
     """One model, by name or alias."""
     target = service().fleet.resolve(name)
@@ -45,7 +43,6 @@ async def openai_model(name: str) -> Response:
     raise ModelNotFound(f'There is no model "{name[:100]}".', param="model")
 
 
-@blueprint.get("/models")
 async def models() -> Response:
     """Each endpoint and its health."""
     return json_response({"models": [_endpoint(endpoint) for endpoint in service().fleet]})
@@ -74,3 +71,10 @@ def _endpoint(endpoint: Endpoint) -> dict[str, object]:
 def _without_userinfo(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+ROUTES: Routes = (
+    ("GET", "/v1/models", openai_models),
+    ("GET", "/v1/models/<path:name>", openai_model),
+    ("GET", "/models", models),
+)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import trio
-from quart import Blueprint, Response, request
+from quart import Response, request
 
 from octoroute.api.answers import json_response
+from octoroute.api.app import Routes
 from octoroute.api.chat import service
 
-blueprint = Blueprint("operations", __name__)
 
-
-@blueprint.get("/health")
 async def health() -> Response:
     """Whether the daemon itself works; always 200 while it answers."""
     now = service()
@@ -27,7 +25,6 @@ async def health() -> Response:
     )
 
 
-@blueprint.get("/health/ready")
 async def ready() -> Response:
     """200 while some tier can answer, else 503: for load balancers and start-up scripts."""
     tiers = service().fleet.ready_tiers()
@@ -36,8 +33,14 @@ async def ready() -> Response:
     return json_response({"ready": is_ready, "tiers": tiers}, 200 if is_ready else 503, headers)
 
 
-@blueprint.get("/metrics")
 async def metrics() -> Response:
     """The metrics, as Prometheus asks for them."""
     text, content_type = service().metrics.exposition(request.headers.get("accept", ""))
     return Response(text, content_type=content_type)
+
+
+ROUTES: Routes = (
+    ("GET", "/health", health),
+    ("GET", "/health/ready", ready),
+    ("GET", "/metrics", metrics),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from functools import partial
 
@@ -11,10 +10,10 @@ import trio
 
 from octoroute import daemon
 from octoroute.cli.options import EXIT_FAILED, fail
-from octoroute.config.model import TIERS, Config, Endpoint, Routing, Server, Tier
+from octoroute.cli.serve import configure_logs
+from octoroute.config.model import TIERS, Config, Endpoint, Observability, Routing, Server, Tier
 from octoroute.errors import StartError
 from octoroute.simulation import serve_simulated
-from octoroute.telemetry import logs
 
 EXAMPLES = (
     ("fast", {"message": "What's the weather like?"}),
@@ -34,7 +33,7 @@ def demo_command(host: str, port: int) -> None:
 
     No model is needed: every answer is made up, and says so.
     """
-    logs.configure(os.environ.get("OCTOROUTE_LOG", "info"), "auto")
+    configure_logs(Observability())
     click.echo("DEMO: the three model servers are simulated; their answers are made up and say so.", err=True)
     try:
         trio.run(_run, host, port)
@@ -43,6 +42,7 @@ def demo_command(host: str, port: int) -> None:
 
 
 async def _run(host: str, port: int) -> None:
+    failure: StartError | None = None
     async with trio.open_nursery() as nursery:
         models: dict[Tier, tuple[Endpoint, ...]] = {}
         for tier in TIERS:
@@ -50,12 +50,18 @@ async def _run(host: str, port: int) -> None:
             base_url = await nursery.start(serve_simulated, tier, name, name=name)
             models[tier] = (Endpoint(name=name, base_url=base_url),)
         config = Config(models=models, server=Server(host=host, port=port), routing=Routing(strategy="rule"))
-        running: daemon.Daemon = await nursery.start(
-            partial(daemon.run, config, partial(click.echo, err=True))
-        )
-        click.echo(_try_these(running.url), err=True)
-        await running.served.wait()
+        try:
+            running: daemon.Daemon = await nursery.start(
+                partial(daemon.run, config, partial(click.echo, err=True))
+            )
+        except StartError as error:
+            failure = error
+        else:
+            click.echo(_try_these(running.url), err=True)
+            await running.served.wait()
         nursery.cancel_scope.cancel("the demo's router has stopped")
+    if failure is not None:
+        raise failure  # outside of the nursery's exception group
 
 
 def _try_these(url: str) -> str:

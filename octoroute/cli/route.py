@@ -66,11 +66,11 @@ def _routing(path: Path | None) -> Routing:
 
 def _explanation(route: Route, facts: Facts) -> str:
     lines = [
-        f"tier      {route.tier}",
-        f"reason    {route.reason}",
-        f"rule      {route.rule}: {rules.RULES[route.rule or 0]}",
+        f"tier             {route.tier}",
+        f"reason           {route.reason}",
+        f"rule             {route.rule}: {rules.RULES[route.rule or 0]}",
     ]
-    lines += [f"{name:<9} {_shown(value)}" for name, value in msgspec.to_builtins(facts).items()]
+    lines += [f"{name:<16} {_shown(value)}" for name, value in msgspec.to_builtins(facts).items()]
     return "\n".join(lines)
 
 

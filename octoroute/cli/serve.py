@@ -10,7 +10,7 @@ import trio
 
 from octoroute import daemon
 from octoroute.cli.options import EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
-from octoroute.config.model import Config
+from octoroute.config.model import Config, Observability
 from octoroute.config.validate import log_level, warnings
 from octoroute.errors import StartError
 from octoroute.telemetry import logs
@@ -21,20 +21,20 @@ log = logs.get_logger("octoroute.daemon")
 def start(path: Path | None) -> None:
     """Run the daemon until it is stopped; exit code 0, or 1 after a failure, 2 with a bad configuration."""
     config = load_or_exit(path)
-    configure_logs(config)
+    configure_logs(config.observability)
     for warning in warnings(config):
         log.warning(warning)
     serve(config)
 
 
-def configure_logs(config: Config) -> None:
+def configure_logs(settings: Observability) -> None:
     """Set the log up as configured; `$OCTOROUTE_LOG` wins."""
     given = os.environ.get("OCTOROUTE_LOG")
     try:
-        levels = log_level(given) if given else config.observability.log_level
+        levels = log_level(given) if given else settings.log_level
     except ValueError as error:
-        fail(f"$OCTOROUTE_LOG: {error}.", EXIT_INVALID)
-    logs.configure(levels, config.observability.log_format)
+        fail(f"$OCTOROUTE_LOG is {given!r}: {error}.", EXIT_INVALID)
+    logs.configure(levels, settings.log_format)
 
 
 def serve(config: Config) -> None:

@@ -73,7 +73,7 @@ class Exchange(httpx.AsyncByteStream):
                     await self._write(outgoing.head + outgoing.body)
                     self._sent = True
                 try:
-                    with trio.fail_after(self._read_seconds):
+                    with _limit(self._read_seconds):
                         await self._read_head()
                 except trio.TooSlowError:
                     raise httpx.ReadTimeout("no response in time") from None
@@ -129,7 +129,7 @@ class Exchange(httpx.AsyncByteStream):
 
     async def _write(self, data: bytes) -> None:
         try:
-            with trio.fail_after(self._write_seconds):
+            with _limit(self._write_seconds):
                 await self._send(data)
         except trio.TooSlowError:
             raise httpx.WriteTimeout("the server does not take the request") from None
@@ -165,11 +165,8 @@ class Exchange(httpx.AsyncByteStream):
             if self._connection is None:
                 raise self._end()
             try:
-                if self._read_seconds == math.inf:  # no cancel scope per chunk
+                with _limit(self._read_seconds):
                     data = await self._receive(READ_BYTES)
-                else:
-                    with trio.fail_after(self._read_seconds):
-                        data = await self._receive(READ_BYTES)
             except trio.TooSlowError:
                 self._let_go()
                 raise httpx.ReadTimeout("no data in time", request=self._request) from None
@@ -340,6 +337,14 @@ def _origin(url: httpx.URL) -> Origin:
     if url.scheme not in {"http", "https"} or not url.raw_host:
         raise httpx.UnsupportedProtocol(f"not an http:// or https:// URL with a host: {url.scheme}://")
     return Origin(url.scheme, url.raw_host.decode("ascii"), url.port or (80 if url.scheme == "http" else 443))
+
+
+_NO_LIMIT = contextlib.nullcontext()
+
+
+def _limit(seconds: float) -> contextlib.AbstractContextManager[object]:
+    """A deadline, or nothing at all: a cancel scope costs, and most requests leave deadlines to the caller."""
+    return _NO_LIMIT if seconds == math.inf else trio.fail_after(seconds)
 
 
 def _seconds(timeouts: Mapping[str, float | None], name: str) -> float:

@@ -65,9 +65,9 @@ class Upstream:
         self._chat = self._url("chat/completions")
         self._extensions = {"timeout": {"connect": connect_timeout}}
         key = settings.api_key
-        self._own_headers = (
-            [] if key is None else [(b"authorization", b"Bearer " + key.reveal().encode("latin-1"))]
-        )
+        self._own_headers = [(b"host", self._base.netloc), (b"accept-encoding", b"identity")]
+        if key is not None:
+            self._own_headers.append((b"authorization", b"Bearer " + key.reveal().encode("latin-1")))
 
     def _url(self, path: str) -> httpx.URL:
         """`path`, which may have a query, below the base URL, or, with a leading slash, below its host."""
@@ -89,11 +89,13 @@ class Upstream:
     async def _send(
         self, method: str, url: httpx.URL, headers: RawHeaders, body: bytes | None
     ) -> UpstreamResponse:
+        # With a stream given, httpx adds no headers of its own: working them out costs more than stating them.
+        length = [] if body is None else [(b"content-length", b"%d" % len(body))]
         request = httpx.Request(
             method,
             url,
-            headers=[*headers, (b"accept-encoding", b"identity"), *self._own_headers],
-            content=body,
+            headers=[*self._own_headers, *headers, *length],
+            stream=httpx.ByteStream(body or b""),
             extensions=self._extensions,
         )
         try:

@@ -61,6 +61,8 @@ class RelayBody:
             self._end = (self._end + chunk[-END_BYTES:])[-END_BYTES:]
             if self._end.rstrip().endswith(DONE):
                 self._exchange.said_done = True
+        if self._rest is None and not self._begun:
+            self._ended()  # who knows the length does not ask for the end
         return chunk
 
     async def _next(self) -> bytes:

@@ -5,9 +5,10 @@ Prompts and secrets never come here: events carry lengths, names and states, not
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import msgspec
 import structlog
@@ -76,7 +77,9 @@ def configure(
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderers: list[Any]
     if console:
-        renderers = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        # Its default shows local variables, prompts and keys among them, where `rich` happens to be installed.
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
     else:
         renderers = [structlog.processors.format_exc_info, _render_json]
     structlog.configure(
@@ -87,11 +90,26 @@ def configure(
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Unfailing(stream))),
         cache_logger_on_first_use=False,
     )
     # Libraries speak through the standard library's logging; only their trouble is ours to tell.
     logging.basicConfig(level=logging.WARNING, handlers=[_FromStandardLibrary()], force=True)
+
+
+class _Unfailing:
+    """A stream whose end, or a full disk behind it, is no failure of what is told there."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _FromStandardLibrary(logging.Handler):
@@ -109,7 +127,10 @@ def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
         "event": event.pop("event"),
         **event,
     }
-    return msgspec.json.encode(line, enc_hook=repr).decode()
+    try:
+        return msgspec.json.encode(line, enc_hook=repr).decode()
+    except (ValueError, TypeError, RecursionError):  # half an emoji, an endless number: told as Python writes it
+        return msgspec.json.encode({key: ascii(value) for key, value in line.items()}).decode()
 
 
 def get_logger(module: str) -> FilteringBoundLogger:
@@ -123,17 +144,23 @@ _attempts = get_logger("octoroute.relay")
 _health = get_logger("octoroute.health")
 
 
+def _fields(event: events.Event) -> dict[str, Any]:
+    """What an event tells, its numbers as round as a reader wants them."""
+    return {
+        key: round(value, 6) if isinstance(value, float) else value
+        for key, value in msgspec.structs.asdict(event).items()
+    }
+
+
 def on_event(event: events.Event) -> None:
     """Tell one event: a line for each exchange, failed attempt and change of health; the rest under debug."""
     match event:
         case events.Finished():
-            given = msgspec.structs.asdict(event)
             fields = {
-                key: value for key, value in given.items() if value not in (None, "") and value is not False
+                key: value
+                for key, value in _fields(event).items()
+                if value not in (None, "") and value is not False
             }
-            for key in ("seconds", "time_to_first_token", "overhead"):
-                if key in fields:
-                    fields[key] = round(fields[key], 6)
             if event.status >= 500 or event.broken:
                 _exchanges.warning("request", **fields)
             elif event.strategy is None and event.status < 400:
@@ -143,14 +170,14 @@ def on_event(event: events.Event) -> None:
         case events.Attempted(cause=None) | events.Routed():
             # On every request: what a level drops must cost nothing.
             if _levels.of("octoroute.relay") <= logging.DEBUG:
-                _attempts.debug(type(event).__name__.lower(), **msgspec.structs.asdict(event))
+                _attempts.debug(type(event).__name__.lower(), **_fields(event))
         case events.Attempted():
-            _attempts.warning("attempt failed", **msgspec.structs.asdict(event))
+            _attempts.warning("attempt failed", **_fields(event))
         case events.HealthChanged():
             write = _health.info if event.new == "healthy" else _health.warning
-            write("endpoint " + event.new, **msgspec.structs.asdict(event))
+            write("endpoint " + event.new, **_fields(event))
         case events.ProbeFailed():
-            _health.debug("probe failed", **msgspec.structs.asdict(event))
+            _health.debug("probe failed", **_fields(event))
         case events.MonitorFailed():
             _health.error("health monitor crashed", error=event.error, restart_in=event.restart_in)
         case events.FailedOver() | events.Committed():

@@ -58,7 +58,7 @@ async def test_refused_without_a_right_key(method: str, path: str, headers: dict
     "headers",
     [
         {"Authorization": "Bearer alpha-key"},
-        {"Authorization": "bearer   alpha-key "},
+        {"Authorization": "bearer   alpha-key"},
         {"X-Api-Key": "alpha-key"},
         {"Authorization": "Bearer alpha-key", "X-Api-Key": "wrong"},
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -191,4 +190,3 @@ async def test_nobody_there_is_a_failure_to_connect() -> None:
 def test_its_repr_has_no_key() -> None:
     way = upstream(lambda _: httpx.Response(200), key="sk-secret")
     assert "sk-secret" not in repr(way)
-    assert isinstance(ssl.create_default_context(), ssl.SSLContext)
