@@ -71,7 +71,9 @@ async def test_status_tells_whether_it_runs(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5])
-async def test_cancelling_ends_it_while_running_and_while_pausing(seconds: float, autojump_clock: MockClock) -> None:
+async def test_cancelling_ends_it_while_running_and_while_pausing(
+    seconds: float, autojump_clock: MockClock
+) -> None:
     task = Task(1)
     start = trio.current_time()
     with trio.move_on_after(seconds) as scope:

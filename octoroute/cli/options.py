@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from octoroute.config.load import load
 from octoroute.config.model import Config
@@ -19,15 +20,23 @@ EXIT_INVALID = 2
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The `--config` option; a command's own wins over the one before the command's name."""
+    """The `--config` option; a command's own wins over the one before its name, and either over the environment."""
     return click.option(
         "--config",
         "-c",
         type=click.Path(path_type=Path),
         envvar="OCTOROUTE_CONFIG",
+        callback=_before_environment,
         metavar="PATH",
         help="Configuration file (default: ./config.toml, or $OCTOROUTE_CONFIG).",
     )(command)
+
+
+def _before_environment(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """What the command found in the environment only, the group had to choose from already."""
+    if context.obj is not None and context.get_parameter_source("config") is ParameterSource.ENVIRONMENT:
+        return Path(context.obj)
+    return path
 
 
 def load_or_exit(path: Path | None) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -35,7 +36,7 @@ def route_command(  # noqa: PLR0917  # click passes them by name
 ) -> None:
     """Explain which tier PROMPT would go to, by which rule, and from which facts. "-" reads it from stdin."""
     settings = _routing(config or outer)
-    text = click.get_text_stream("stdin").read() if prompt == "-" else prompt
+    text = sys.stdin.read() if prompt == "-" else prompt
     facts = gather(
         [Message("user", text)],
         importance=importance,

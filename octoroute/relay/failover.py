@@ -159,10 +159,8 @@ class Failover:
                     self._tried.add(other.id)
                 continue
             window, known = other.settings.context_window, endpoint.settings.context_window
-            comparable = window is not None and known is not None
-            if comparable and window > known:
-                continue
-            if comparable or other.tier == endpoint.tier:
+            alike = other.tier == endpoint.tier if window is None or known is None else window <= known
+            if alike:
                 self._tried.add(other.id)
 
     async def _last_resort(self, route: Route, needs: Needs) -> Outcome:

@@ -13,6 +13,8 @@ from octoroute.routing.wrappers import is_background, newest_turn
 
 _CHARACTERS_PER_TOKEN = 4
 _USER_ROLE = "user"
+IMAGE_PARTS = frozenset({"image_url", "image", "input_image"})
+"""The types of parts that ask for eyes."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ def gather(
         language=inferred.language,
         background=background,
         has_tools=has_tools,
-        has_images=not kinds.isdisjoint({"image_url", "image", "input_image"}),
+        has_images=not kinds.isdisjoint(IMAGE_PARTS),
         has_audio=not kinds.isdisjoint({"input_audio", "audio", "audio_url"}),
         has_files=not kinds.isdisjoint({"file", "input_file", "video_url"}),
     )

@@ -9,7 +9,7 @@ from octoroute.config import model as config
 from octoroute.fleet.fleet import Fleet, Needs
 from octoroute.openai.request import ChatRequest, Metadata
 from octoroute.routing import rules
-from octoroute.routing.facts import Facts, gather
+from octoroute.routing.facts import IMAGE_PARTS, Facts, gather
 from octoroute.routing.route import Route
 
 NO_RULE = 5
@@ -32,7 +32,7 @@ class Router:
         self._settings = settings
         self._fleet = fleet
 
-    def decide(self, request: ChatRequest, metadata: Metadata) -> Decision:
+    async def decide(self, request: ChatRequest, metadata: Metadata) -> Decision:
         """The decision for `request`; `metadata` is what its headers and body say of it.
 
         Raises:
@@ -71,6 +71,8 @@ def needs_of(request: ChatRequest, facts: Facts | None) -> Needs:
         return Needs(tokens=facts.tokens, vision=facts.has_images, tools=facts.has_tools)
     return Needs(
         tokens=sum(len(message.text()) for message in request.messages) // 4,
-        vision=any("image_url" in message.part_types() for message in request.messages),
+        vision=not IMAGE_PARTS.isdisjoint(
+            kind for message in request.messages for kind in message.part_types()
+        ),
         tools=request.has_tools,
     )

@@ -152,7 +152,9 @@ async def test_one_who_waits_for_another_endpoint_is_in_nobodys_way(autojump_clo
 
 
 @pytest.mark.parametrize("first", ["cancel", "release"])
-async def test_a_place_handed_over_in_the_tick_of_a_cancel_is_not_lost(first: str, autojump_clock: MockClock) -> None:
+async def test_a_place_handed_over_in_the_tick_of_a_cancel_is_not_lost(
+    first: str, autojump_clock: MockClock
+) -> None:
     endpoint = make_endpoint()
     admission = Admission(10, 10)
     place = taken(admission, endpoint)
@@ -172,7 +174,9 @@ async def test_a_place_handed_over_in_the_tick_of_a_cancel_is_not_lost(first: st
         assert (endpoint.in_flight, admission.waiting) == (1, 0)
 
 
-async def test_a_place_handed_over_in_the_tick_of_the_time_limit_is_not_lost(autojump_clock: MockClock) -> None:
+async def test_a_place_handed_over_in_the_tick_of_the_time_limit_is_not_lost(
+    autojump_clock: MockClock,
+) -> None:
     endpoint = make_endpoint()
     admission = Admission(10, 5)
     place = taken(admission, endpoint)
@@ -329,7 +333,9 @@ LIMITS = st.tuples(st.integers(1, 2), st.integers(1, 2))
 class Run:
     """Plays requests against a queue, and looks at what must hold at every step."""
 
-    def __init__(self, requests: list[Request], limits: tuple[int, int], max_waiting: int, max_wait: int) -> None:
+    def __init__(
+        self, requests: list[Request], limits: tuple[int, int], max_waiting: int, max_wait: int
+    ) -> None:
         self.requests = requests
         self.endpoints = {
             name: make_endpoint(name, limit) for name, limit in zip(("one", "two"), limits, strict=True)

@@ -85,7 +85,14 @@ def test_what_selection_sees() -> None:
     endpoint.in_flight = 1
     endpoint.health = Health("busy", until=10)
     seen = endpoint.candidate(5, able=None)
-    assert (seen.id, seen.rank, seen.priority, seen.weight, seen.able, seen.room) == ("id", 1, 7, 0.5, None, False)
+    assert (seen.id, seen.rank, seen.priority, seen.weight, seen.able, seen.room) == (
+        "id",
+        1,
+        7,
+        0.5,
+        None,
+        False,
+    )
 
 
 def test_its_repr_tells_the_state_and_no_secret() -> None:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octoroute.config.model import TIERS, Config, Endpoint, Health, Queue, Routing, Tier, TierFallback, fallback_tiers
+from octoroute.config.model import (
+    TIERS,
+    Config,
+    Endpoint,
+    Health,
+    Queue,
+    Routing,
+    Tier,
+    TierFallback,
+    fallback_tiers,
+)
 from octoroute.errors import ModelNotFound
 from octoroute.fleet.fleet import Fleet, Needs, Target, able
 from octoroute.fleet.fleet import Lack as LackWord
@@ -98,7 +108,16 @@ def test_any_name_is_a_target_or_not_found(model: str) -> None:
     try:
         watched.fleet.resolve(model)
     except ModelNotFound:
-        assert model.lower() not in {"auto", *TIERS, "qwen-8b", "gpt-4o-mini", "small", "other", "llama-70b", "gpt-4o"}
+        assert model.lower() not in {
+            "auto",
+            *TIERS,
+            "qwen-8b",
+            "gpt-4o-mini",
+            "small",
+            "other",
+            "llama-70b",
+            "gpt-4o",
+        }
 
 
 def test_an_exact_name_comes_before_one_in_another_case() -> None:
@@ -161,7 +180,9 @@ def test_who_is_able(settings: dict[str, Any], needs: dict[str, Any], answer: bo
 
 
 def test_those_known_to_be_able_come_first() -> None:
-    watched = Watched(fast=[table("blind", vision=False), table("unknown", priority=9), table("sees", vision=True)])
+    watched = Watched(
+        fast=[table("blind", vision=False), table("unknown", priority=9), table("sees", vision=True)]
+    )
     assert watched.chosen(vision=True) == "sees"
     assert watched.chosen(vision=True, excluded={"sees"}) == "unknown"
     assert watched.chosen(vision=True, excluded={"sees", "unknown"}) is None
@@ -179,8 +200,16 @@ def test_those_known_to_be_able_come_first() -> None:
         ([table("a", vision=False, tools=False)], {"vision": True, "tools": True}, "needs_vision"),
         ([table("a", context_window=10)], {"tokens": 10}, "needs_context"),
         ([table("a", context_window=10, vision=False)], {"tokens": 9, "vision": True}, "needs_vision"),
-        ([table("a", context_window=10), table("b", vision=False)], {"tokens": 10, "vision": True}, "needs_context"),
-        ([table("a", vision=False), table("b", tools=False)], {"vision": True, "tools": True}, "needs_vision"),
+        (
+            [table("a", context_window=10), table("b", vision=False)],
+            {"tokens": 10, "vision": True},
+            "needs_context",
+        ),
+        (
+            [table("a", vision=False), table("b", tools=False)],
+            {"vision": True, "tools": True},
+            "needs_vision",
+        ),
     ],
 )
 def test_what_a_tier_lacks(endpoints: list[Endpoint], needs: dict[str, Any], lack: LackWord | None) -> None:
@@ -246,7 +275,10 @@ def test_the_last_resort_is_who_failed_longest_ago() -> None:
     for name in ("b", "c", "a"):
         watched.now += 1
         watched.fleet.record(watched[name], "failure")
-    assert [watched.fleet.last_resort("fast", name, Needs()) for name in (None, "a")] == [watched["b"], watched["a"]]
+    assert [watched.fleet.last_resort("fast", name, Needs()) for name in (None, "a")] == [
+        watched["b"],
+        watched["a"],
+    ]
     watched.now += 1
     watched.fleet.record(watched["b"], "failure")
     assert watched.fleet.last_resort("fast", None, Needs()) is watched["c"]

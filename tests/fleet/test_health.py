@@ -168,7 +168,16 @@ def test_times_are_noted() -> None:
 # Any evidence, at any time
 
 EVIDENCE: st.SearchStrategy[Evidence] = st.sampled_from(
-    ["request_answered", "probe_answered", "failure", "failure", "failure", "warming", "busy", "misconfigured"]
+    [
+        "request_answered",
+        "probe_answered",
+        "failure",
+        "failure",
+        "failure",
+        "warming",
+        "busy",
+        "misconfigured",
+    ]
 )
 STEPS = st.lists(st.tuples(EVIDENCE, st.floats(0, 100), st.floats(0, 30)), max_size=40)
 POLICIES = st.builds(Policy, st.integers(1, 4), st.integers(1, 3), st.booleans())
@@ -216,7 +225,9 @@ def test_what_holds_after_any_evidence(steps: list[tuple[Evidence, float, float]
 
 
 @given(STEPS, POLICIES)
-def test_healthy_after_is_about_probes_in_a_row(steps: list[tuple[Evidence, float, float]], policy: Policy) -> None:
+def test_healthy_after_is_about_probes_in_a_row(
+    steps: list[tuple[Evidence, float, float]], policy: Policy
+) -> None:
     health, now, in_row = Health("unhealthy", failures=9, until=inf), 0.0, 0
     for evidence, pause, _ in steps:
         if evidence not in {"failure", "probe_answered"}:

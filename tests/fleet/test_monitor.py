@@ -34,13 +34,16 @@ class Watch:
 
     def __init__(self, *ways: Way, **settings: Any) -> None:
         self.events: list[Event] = []
-        self.settings = Health(**{"interval_seconds": 10, "timeout_seconds": 4, "unhealthy_after": 2, **settings})
+        self.settings = Health(
+            **{"interval_seconds": 10, "timeout_seconds": 4, "unhealthy_after": 2, **settings}
+        )
         self.fleet = self.fleet_of(*ways)
         self.monitor = Monitor(lambda: self.fleet, lambda: self.settings, self.events.append)
 
     def fleet_of(self, *ways: Way) -> Fleet:
         endpoints = tuple(
-            Endpoint(name=f"e{number}", base_url=f"http://e{number}.invalid/v1") for number in range(len(ways))
+            Endpoint(name=f"e{number}", base_url=f"http://e{number}.invalid/v1")
+            for number in range(len(ways))
         )
         fleet = Fleet(Config(models={"fast": endpoints}, health=self.settings), publish=self.events.append)
         for endpoint, way in zip(fleet, ways, strict=True):
@@ -122,7 +125,12 @@ async def test_it_is_late_when_sweeps_stop_coming(autojump_clock: MockClock) -> 
     assert watch.monitor.is_late(trio.current_time())  # not one so far
     await watch.monitor.sweep()
     start = trio.current_time()
-    assert [watch.monitor.is_late(start + seconds) for seconds in (0, 10, 34, 34.1)] == [False, False, False, True]
+    assert [watch.monitor.is_late(start + seconds) for seconds in (0, 10, 34, 34.1)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 async def test_a_sweep_of_real_servers() -> None:

@@ -67,7 +67,9 @@ NESTED = b"[" * 100_000 + b"]" * 100_000
         (429, b"", "failure", "status"),
     ],
 )
-def test_what_an_answer_says(status: int, body: bytes, evidence: Evidence, error_type: ErrorType | None) -> None:
+def test_what_an_answer_says(
+    status: int, body: bytes, evidence: Evidence, error_type: ErrorType | None
+) -> None:
     result = judge(status, body, wants_models=True)
     assert (result.evidence, result.error_type) == (evidence, error_type)
     assert bool(result.detail) is (error_type is not None)
@@ -75,7 +77,13 @@ def test_what_an_answer_says(status: int, body: bytes, evidence: Evidence, error
 
 @pytest.mark.parametrize(
     ("status", "evidence"),
-    [(200, "probe_answered"), (204, "probe_answered"), (404, "misconfigured"), (500, "failure"), (302, "failure")],
+    [
+        (200, "probe_answered"),
+        (204, "probe_answered"),
+        (404, "misconfigured"),
+        (500, "failure"),
+        (302, "failure"),
+    ],
 )
 def test_a_health_path_of_ones_own_is_judged_by_its_status(status: int, evidence: Evidence) -> None:
     assert judge(status, b"ok", wants_models=False).evidence == evidence
@@ -143,7 +151,11 @@ async def test_what_a_server_does_is_a_result(
 async def test_silence_is_a_timeout() -> None:
     start = trio.current_time()
     result = await asked(Hang(), seconds=0.2)
-    assert (result.evidence, result.error_type, result.detail) == ("failure", "timeout", "no answer within 0.2 s")
+    assert (result.evidence, result.error_type, result.detail) == (
+        "failure",
+        "timeout",
+        "no answer within 0.2 s",
+    )
     assert trio.current_time() - start < 5
 
 

@@ -19,12 +19,16 @@ from tests.fakes.model_server import Cut, FakeModelServer, Ok
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
-def upstream(handler: Handler, base_url: str = "http://server.invalid:1/v1", key: str | None = None) -> Upstream:
+def upstream(
+    handler: Handler, base_url: str = "http://server.invalid:1/v1", key: str | None = None
+) -> Upstream:
     settings = Endpoint(name="a", base_url=base_url, api_key=None if key is None else Secret(key))
     return Upstream(settings, connect_timeout=2.5, ssl_context=None, transport=httpx.MockTransport(handler))
 
 
-async def one_request(path: str | None, base_url: str = "http://server.invalid:1/v1", key: str | None = None) -> httpx.Request:
+async def one_request(
+    path: str | None, base_url: str = "http://server.invalid:1/v1", key: str | None = None
+) -> httpx.Request:
     """What goes out for a chat completion, or a GET of `path`."""
     seen: list[httpx.Request] = []
 
@@ -131,7 +135,11 @@ async def test_errors_in_our_words(error: httpx.RequestError, cause: Cause | Non
         return
     broken = UpstreamResponse(httpx.Response(200, stream=Body([b"one", error])))
     assert await broken.__anext__() == b"one"
-    for attempt in (upstream(fail).chat(b"secret prompt", []), upstream(fail).get("models"), broken.__anext__()):
+    for attempt in (
+        upstream(fail).chat(b"secret prompt", []),
+        upstream(fail).get("models"),
+        broken.__anext__(),
+    ):
         with pytest.raises(UpstreamError) as caught:
             await attempt
         assert caught.value.cause == cause
@@ -159,9 +167,7 @@ async def test_a_redirect_is_an_answer_like_any_other() -> None:
 async def test_a_real_server_answers_and_breaks_off() -> None:
     with trio.fail_after(10):
         async with FakeModelServer("a") as server:
-            way = Upstream(
-                Endpoint(name="a", base_url=server.base_url), connect_timeout=5, ssl_context=None
-            )
+            way = Upstream(Endpoint(name="a", base_url=server.base_url), connect_timeout=5, ssl_context=None)
             server.queue(Ok(["Hello"]), Cut(Ok(["Hello", " you"]), 2))
             body = b'{"messages":[{"role":"user","content":"hi"}],"stream":true}'
             answer = await way.chat(body, [(b"content-type", b"application/json")])

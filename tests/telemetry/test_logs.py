@@ -177,8 +177,7 @@ def test_the_console_form_is_for_people() -> None:
     assert "attempt failed" in text
     assert "endpoint=a" in text
     assert "\x1b[" not in text  # no colours where it is no terminal
-    with pytest.raises(ValueError, match="Expecting"):
-        json.loads(text)
+    assert not text.startswith("{")
 
 
 @pytest.mark.parametrize(("stream", "is_json"), [(io.StringIO(), True), (Terminal(), False)])
@@ -207,7 +206,9 @@ def test_a_traceback_shows_no_variables(log_format: str) -> None:
         assert renderer.exception_formatter is structlog.dev.plain_traceback
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left"), ValueError("closed file")])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), OSError(28, "No space left"), ValueError("closed file")]
+)
 def test_a_log_that_cannot_be_written_disturbs_nobody(error: Exception) -> None:
     """`octoroute 2>&1 | head` must not turn every request into an internal error."""
 

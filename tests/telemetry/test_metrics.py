@@ -36,7 +36,16 @@ ALL: list[Event] = [
     Attempted("1", "deep", "b@x:1", None, "", 0.5),
     Committed("1", "deep", "b@x:1", stream=True, seconds=0.7, overhead=0.003),
     Finished(
-        "1", "POST", "/v1/chat/completions", 200, "deep", 2.0, broken=True, endpoint="b@x:1", tokens_in=7, tokens_out=30
+        "1",
+        "POST",
+        "/v1/chat/completions",
+        200,
+        "deep",
+        2.0,
+        broken=True,
+        endpoint="b@x:1",
+        tokens_in=7,
+        tokens_out=30,
     ),
     ProbeFailed("fast", "a", "connect", "refused"),
     MonitorFailed("ValueError()", 1),
@@ -155,12 +164,18 @@ def test_a_buffered_answer_has_no_first_token() -> None:
 def test_what_was_refused_before_routing_has_no_duration_and_no_tokens() -> None:
     metrics = recorded(Finished("1", "POST", "/chat", 401, "none", 0.1))
     assert value(metrics, "octoroute_responses_total", tier="none", status="401") == 1
-    assert not [key for key in samples(metrics) if key[0].startswith(("octoroute_request_duration", "octoroute_tokens"))]
+    assert not [
+        key
+        for key in samples(metrics)
+        if key[0].startswith(("octoroute_request_duration", "octoroute_tokens"))
+    ]
 
 
 @pytest.mark.parametrize("tokens", [0, -5, None])
 def test_a_server_that_tells_nonsense_about_tokens_disturbs_nothing(tokens: int | None) -> None:
-    metrics = recorded(Finished("1", "POST", "/chat", 200, "fast", 1, endpoint="a", tokens_in=tokens, tokens_out=tokens))
+    metrics = recorded(
+        Finished("1", "POST", "/chat", 200, "fast", 1, endpoint="a", tokens_in=tokens, tokens_out=tokens)
+    )
     assert metrics.failures == 0
     assert value(metrics, "octoroute_tokens_total", tier="fast", direction="in") is None
 
