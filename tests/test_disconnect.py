@@ -100,44 +100,52 @@ async def test_hanging_up_stops_the_model_server(
 
 
 async def test_half_closing_is_hanging_up() -> None:
-    async with FakeModelServer("small", behaviour=Hang()) as small, running(small) as daemon:
-        async with await connect(daemon) as connection:
-            await connection.send_all(request())
-            await asked(small, connection)
-            await connection.send_eof()
-            with trio.fail_after(STOPS_WITHIN):
-                await small.chats[0].disconnected.wait()
-            await until(lambda: idle(daemon))
+    async with (
+        FakeModelServer("small", behaviour=Hang()) as small,
+        running(small) as daemon,
+        await connect(daemon) as connection,
+    ):
+        await connection.send_all(request())
+        await asked(small, connection)
+        await connection.send_eof()
+        with trio.fail_after(STOPS_WITHIN):
+            await small.chats[0].disconnected.wait()
+        await until(lambda: idle(daemon))
 
 
 async def test_hanging_up_in_a_queue() -> None:
-    async with FakeModelServer("small", behaviour=Hang()) as small:
-        async with running(endpoint(small, max_concurrent=1)) as daemon:
-            async with await connect(daemon) as first:
-                await first.send_all(request())
-                await asked(small, first)
-                second = await connect(daemon)
-                await second.send_all(request())
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
-                await second.aclose()
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 0)
-                await until(lambda: len(daemon.app.exchanges) == 1)
-                assert next(iter(daemon.service.fleet)).in_flight == 1
-            await until(lambda: idle(daemon))
-            assert len(small.chats) == 1
-            assert await counted(daemon, GONE.replace("1.0", "2.0"))
+    async with (
+        FakeModelServer("small", behaviour=Hang()) as small,
+        running(endpoint(small, max_concurrent=1)) as daemon,
+    ):
+        async with await connect(daemon) as first:
+            await first.send_all(request())
+            await asked(small, first)
+            second = await connect(daemon)
+            await second.send_all(request())
+            await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
+            await second.aclose()
+            await until(lambda: daemon.service.fleet.admission["fast"].waiting == 0)
+            await until(lambda: len(daemon.app.exchanges) == 1)
+            assert next(iter(daemon.service.fleet)).in_flight == 1
+        await until(lambda: idle(daemon))
+        assert len(small.chats) == 1
+        assert await counted(daemon, GONE.replace("1.0", "2.0"))
 
 
 async def test_hanging_up_between_two_attempts() -> None:
-    async with FakeModelServer("a", behaviour=Reset()) as a, FakeModelServer("b", behaviour=Reset()) as b:
-        async with running([a, b], retry={"backoff_ms": 10_000}) as daemon:
-            async with await connect(daemon) as connection:
-                await connection.send_all(request())
-                await until(lambda: a.chats or b.chats)
-                await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
-            await until(lambda: idle(daemon))
-            assert not (a.chats and b.chats)
-            assert await counted(daemon, GONE)
+    async with (
+        FakeModelServer("a", behaviour=Reset()) as a,
+        FakeModelServer("b", behaviour=Reset()) as b,
+        running([a, b], retry={"backoff_ms": 10_000}) as daemon,
+    ):
+        async with await connect(daemon) as connection:
+            await connection.send_all(request())
+            await until(lambda: a.chats or b.chats)
+            await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
+        await until(lambda: idle(daemon))
+        assert not (a.chats and b.chats)
+        assert await counted(daemon, GONE)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.5])

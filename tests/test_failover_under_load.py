@@ -49,7 +49,10 @@ def healthy(daemon: Daemon, endpoint_id: str) -> bool:
 @pytest.mark.parametrize("reset", [False, True])
 async def test_killed_under_load_and_back_again(stream: bool, reset: bool) -> None:
     slow = Ok(first_after=0.4)  # so that all of them wait for a first byte when it dies
-    async with FakeModelServer("doomed", behaviour=slow) as doomed, FakeModelServer("other", behaviour=slow) as other:
+    async with (
+        FakeModelServer("doomed", behaviour=slow) as doomed,
+        FakeModelServer("other", behaviour=slow) as other,
+    ):
         limits: Any = httpx.Limits(max_connections=None)
         async with (
             running([doomed, other], health=HEALTH) as daemon,
@@ -89,44 +92,52 @@ async def test_killed_under_load_and_back_again(stream: bool, reset: bool) -> No
 
 
 async def test_three_failures_make_an_endpoint_unhealthy_and_one_success_ends_it() -> None:
-    async with FakeModelServer("a") as a, FakeModelServer("b") as b:
-        async with running([endpoint(a, priority=2), b]) as daemon, client(daemon) as http:
-            crowd = Crowd(http, stream=False)
-            await a.stop()
-            for number in range(1, 6):
-                await crowd.ask()
-                assert healthy(daemon, "a") is (number < 3)
-            assert crowd.errors == []
-            assert crowd.attempts == {"2": 3, "1": 2}
-            await a.restart()
-            await daemon.service.monitor.sweep()
-            assert healthy(daemon, "a")
+    async with (
+        FakeModelServer("a") as a,
+        FakeModelServer("b") as b,
+        running([endpoint(a, priority=2), b]) as daemon,
+        client(daemon) as http,
+    ):
+        crowd = Crowd(http, stream=False)
+        await a.stop()
+        for number in range(1, 6):
             await crowd.ask()
-            assert crowd.answered["a"] == 1
+            assert healthy(daemon, "a") is (number < 3)
+        assert crowd.errors == []
+        assert crowd.attempts == {"2": 3, "1": 2}
+        await a.restart()
+        await daemon.service.monitor.sweep()
+        assert healthy(daemon, "a")
+        await crowd.ask()
+        assert crowd.answered["a"] == 1
 
 
 async def test_who_waits_for_a_dead_tier_goes_to_another_one() -> None:
     """A queue in front of endpoints of which none takes requests any more is no place to wait in."""
-    async with FakeModelServer("doomed", behaviour=Ok(first_after=20)) as doomed, FakeModelServer("deep") as deep:
-        async with (
-            running({"fast": endpoint(doomed, max_concurrent=2), "deep": deep}) as daemon,
-            client(daemon) as http,
-        ):
-            crowd = Crowd(http, stream=True)
-            with trio.fail_after(15):
-                async with trio.open_nursery() as nursery:
-                    for _ in range(30):
-                        nursery.start_soon(crowd.ask)
-                    await until(lambda: daemon.service.fleet.admission["fast"].waiting == 28)
-                    await doomed.stop()
-            assert crowd.errors == []
-            assert crowd.answered == {"deep": 30}
-            assert crowd.attempts["1"] >= 20
-            await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
+    async with (
+        FakeModelServer("doomed", behaviour=Ok(first_after=20)) as doomed,
+        FakeModelServer("deep") as deep,
+        running({"fast": endpoint(doomed, max_concurrent=2), "deep": deep}) as daemon,
+        client(daemon) as http,
+    ):
+        crowd = Crowd(http, stream=True)
+        with trio.fail_after(15):
+            async with trio.open_nursery() as nursery:
+                for _ in range(30):
+                    nursery.start_soon(crowd.ask)
+                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 28)
+                await doomed.stop()
+        assert crowd.errors == []
+        assert crowd.answered == {"deep": 30}
+        assert crowd.attempts["1"] >= 20
+        await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
 
 
 async def test_who_waits_goes_on_at_the_endpoint_that_is_left() -> None:
-    async with FakeModelServer("doomed", behaviour=Ok(first_after=20)) as doomed, FakeModelServer("other") as other:
+    async with (
+        FakeModelServer("doomed", behaviour=Ok(first_after=20)) as doomed,
+        FakeModelServer("other") as other,
+    ):
         other.behaviour = Ok(first_after=0.02)
         places = [endpoint(doomed, max_concurrent=5), endpoint(other, max_concurrent=5)]
         async with running({"fast": places}) as daemon, client(daemon) as http:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import trio
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from octoroute.config.model import Secret
 from octoroute.openai.request import parse
 from tests.fakes.model_server import Behaviour, Bytewise, Exchange, FakeModelServer, Ok
 from tests.serving import chat, client, connect, endpoint, running
@@ -20,7 +22,16 @@ from tests.serving import chat, client, connect, endpoint, running
 # A request's JSON as text, member by member, so that what must come out is known without reading it.
 
 blanks = st.text(alphabet=" \t\r\n", max_size=2)
-_SHORT = {'"': r"\"", "\\": r"\\", "/": r"\/", "\n": r"\n", "\t": r"\t", "\b": r"\b", "\f": r"\f", "\r": r"\r"}
+_SHORT = {
+    '"': r"\"",
+    "\\": r"\\",
+    "/": r"\/",
+    "\n": r"\n",
+    "\t": r"\t",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\r": r"\r",
+}
 
 
 def _escaped(character: str, how: int) -> str:
@@ -45,8 +56,21 @@ def literals(text: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 any_text = st.text(max_size=8) | st.sampled_from(["😀", "\ud83d", "né", "\u2028", "data: [DONE]\n\n", "}"])
 numbers = st.sampled_from(
-    ["0", "-0", "-0.0", "1E400", "-1e-400", "1.0000000000000000000001", "9007199254740993", "18446744073709551616"]
-) | st.from_regex(r"-?[1-9][0-9]{0,40}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?", fullmatch=True, alphabet=st.characters(max_codepoint=127))
+    [
+        "0",
+        "-0",
+        "-0.0",
+        "1E400",
+        "-1e-400",
+        "1.0000000000000000000001",
+        "9007199254740993",
+        "18446744073709551616",
+    ]
+) | st.from_regex(
+    r"-?[1-9][0-9]{0,40}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?",
+    fullmatch=True,
+    alphabet=st.characters(max_codepoint=127),
+)
 scalars = st.sampled_from(["true", "false", "null"]) | numbers | literals(any_text)
 
 
@@ -60,17 +84,23 @@ def _object(members: Sequence[tuple[str, str, str, str]]) -> str:
 
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(st.tuples(blanks, inner, blanks), max_size=3).map(_list)
-    | st.lists(st.tuples(blanks, literals(any_text), blanks, inner), max_size=3).map(_object),
+    lambda inner: (
+        st.lists(st.tuples(blanks, inner, blanks), max_size=3).map(_list)
+        | st.lists(st.tuples(blanks, literals(any_text), blanks, inner), max_size=3).map(_object)
+    ),
     max_leaves=8,
 )
 messages = st.sampled_from(
     [
         '[{"role":"user","content":"hi"}]',
-        '[ {"content" : null, "role":"assistant", "tool_calls":[{"id":"a","function":{"arguments":"{\\"a\\":1}"}}]},'
-        '\n{"role":"tool","content":"né \\ud83d\\ude00 \\ud83d","tool_call_id":"a","x":1e999}]',
-        '[{"role":"developer","content":[{"type":"text","text":"\\u0041"},'
-        '{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}, {"type":"input_audio","n":0}]}]',
+        (
+            '[ {"content" : null, "role":"assistant", "tool_calls":[{"id":"a","function":{"arguments":"{\\"a\\":1}"}}]},'
+            '\n{"role":"tool","content":"né \\ud83d\\ude00 \\ud83d","tool_call_id":"a","x":1e999}]'
+        ),
+        (
+            '[{"role":"developer","content":[{"type":"text","text":"\\u0041"},'
+            '{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}, {"type":"input_audio","n":0}]}]'
+        ),
     ]
 )
 known = {
@@ -123,7 +153,9 @@ def _given(members: Sequence[Member], key: str) -> bool:
     return next((value != "null" for name, _, value, *_ in reversed(members) if name == key), False)
 
 
-def expected(members: Sequence[Member], wanted: Wanted, around: tuple[str, str]) -> tuple[bytes, dict[str, Any]]:
+def expected(
+    members: Sequence[Member], wanted: Wanted, around: tuple[str, str]
+) -> tuple[bytes, dict[str, Any]]:
     """The body with each value replaced that has to be, and what has to be added to it, anywhere."""
     values: dict[str, Any] = {"model": "small"}
     if wanted.max_tokens is not None and not (
@@ -159,21 +191,29 @@ _PLAIN: list[Member] = [("messages", '"messages"', '[{"role":"user","content":"h
 @given(members, wishes, st.tuples(blanks, blanks))
 @example([*_PLAIN, ("seed", '"seed"', "9" * 5000, "", "", "")], Wanted(1, 1), ("", "\n"))
 @example([("model", r'"\u006dodel"', "null", "\t", "\n", ""), *_PLAIN], Wanted(1, 1), ("", ""))
-@example([*_PLAIN, ("model", '"model"', '"a"', "", "", ""), ("model", '"model"', '"fast"', "", "", "")], Wanted(None, None), ("", ""))
+@example(
+    [*_PLAIN, ("model", '"model"', '"a"', "", "", ""), ("model", '"model"', '"fast"', "", "", "")],
+    Wanted(None, None),
+    ("", ""),
+)
 @example([("x", '"x"', '{"model":"a","model":"b"}', "", "", ""), *_PLAIN], Wanted(1, 0), (" ", ""))
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_body_keeps_every_byte_but_the_models(members: list[Member], wanted: Wanted, around: tuple[str, str]) -> None:
+def test_a_body_keeps_every_byte_but_the_models(
+    members: list[Member], wanted: Wanted, around: tuple[str, str]
+) -> None:
     body = _written(members, {}, around)
     sent = parse(body).body_for("small", max_tokens=wanted.max_tokens, temperature=wanted.temperature)
     check(sent, *expected(members, wanted, around))
 
 
 @given(st.lists(members, min_size=1, max_size=12), wishes)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 async def test_bodies_arrive_upstream_with_every_byte(requests: list[list[Member]], wanted: Wanted) -> None:
     async with FakeModelServer("small") as small:
         place = endpoint(small, max_tokens=wanted.max_tokens, temperature=wanted.temperature)
-        async with running({tier: place for tier in ("fast",)}) as daemon, client(daemon) as http:  # type: ignore[arg-type]
+        async with running(dict.fromkeys(("fast",), place)) as daemon, client(daemon) as http:  # type: ignore[arg-type]
             for number, request in enumerate(requests, 1):
                 answer = await http.post("/v1/chat/completions", content=_written(request, {}, ("", "")))
                 assert answer.status_code == 200, answer.text
@@ -232,8 +272,6 @@ FROM_THE_CLIENT = {
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("key", [None, "sk-endpoint"])
 async def test_upstream_headers_are_exactly_the_contracts(stream: bool, key: str | None) -> None:
-    from octoroute.config.model import Secret
-
     async with FakeModelServer("small") as small:
         place = endpoint(small, api_key=None if key is None else Secret(key))
         async with running(place) as daemon, client(daemon) as http:
@@ -243,7 +281,9 @@ async def test_upstream_headers_are_exactly_the_contracts(stream: bool, key: str
             assert answer.status_code == 200
             request = small.chats[0]
             own = [("authorization", f"Bearer {key}")] if key else []
-            assert sorted((name.decode().lower(), value.decode()) for name, value in request.headers) == sorted(
+            assert sorted(
+                (name.decode().lower(), value.decode()) for name, value in request.headers
+            ) == sorted(
                 [
                     ("host", f"127.0.0.1:{small.port}"),
                     ("content-type", "application/json"),
@@ -266,7 +306,10 @@ async def test_nothing_is_added_for_a_client_that_says_little() -> None:
         body = json.dumps(chat()).encode()
         stream = await connect(daemon)
         async with stream:
-            await stream.send_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+            await stream.send_all(
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b"
+                % (len(body), body)
+            )
             with trio.fail_after(10):
                 head = bytes(await stream.receive_some(65536))
         given_id = head.lower().partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
@@ -297,30 +340,38 @@ BACK = [
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_headers_come_back_but_for_those_of_the_connection(stream: bool) -> None:
-    async with FakeModelServer("small", behaviour=Ok(headers=BACK)) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat(stream=stream), headers={"X-Request-Id": "mine"})
-            headers = answer.headers.multi_items()
-            assert [value for name, value in headers if name == "via"] == ["1.1 a", "1.1 b"]
-            got = {name: value for name, value in headers if name != "via"}
-            assert got.pop("date") != BACK[6][1]
-            assert got.pop("content-length" if not stream else "transfer-encoding")
-            assert got == {
-                "content-type": "text/event-stream" if stream else "application/json",
-                "x-custom": "kept",
-                "x-ratelimit-remaining": "7",
-                "cache-control": "no-cache",
-                "x-request-id": "mine",
-                "x-octoroute-tier": "fast",
-                "x-octoroute-model": "small",
-                "x-octoroute-endpoint": "small",
-                "x-octoroute-strategy": "direct",
-                "x-octoroute-reason": "tier_requested",
-                "x-octoroute-attempts": "1",
-            }
+    async with (
+        FakeModelServer("small", behaviour=Ok(headers=BACK)) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post(
+            "/v1/chat/completions", json=chat(stream=stream), headers={"X-Request-Id": "mine"}
+        )
+        headers = answer.headers.multi_items()
+        assert [value for name, value in headers if name == "via"] == ["1.1 a", "1.1 b"]
+        got = {name: value for name, value in headers if name != "via"}
+        assert got.pop("date") != BACK[6][1]
+        assert got.pop("content-length" if not stream else "transfer-encoding")
+        assert got == {
+            "content-type": "text/event-stream" if stream else "application/json",
+            "x-custom": "kept",
+            "x-ratelimit-remaining": "7",
+            "cache-control": "no-cache",
+            "x-request-id": "mine",
+            "x-octoroute-tier": "fast",
+            "x-octoroute-model": "small",
+            "x-octoroute-endpoint": "small",
+            "x-octoroute-strategy": "direct",
+            "x-octoroute-reason": "tier_requested",
+            "x-octoroute-attempts": "1",
+        }
 
 
-@pytest.mark.parametrize(("sent", "kept"), [("a" * 128, True), ("a" * 129, False), ("a b", False), ("", False), ("é", False), ("A-Z_09.", True)])
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("a" * 128, True), ("a" * 129, False), ("a b", False), ("", False), ("é", False), ("A-Z_09.", True)],
+)
 async def test_request_ids(sent: str, kept: bool) -> None:
     async with FakeModelServer("small") as small, running(small) as daemon, client(daemon) as http:
         for path in ("/health", "/nowhere", "/v1/chat/completions", "/metrics"):
@@ -350,7 +401,7 @@ def pieces(payload: bytes, cuts: Sequence[int]) -> Behaviour:
     async def behaviour(exchange: Exchange) -> None:
         await exchange.head(200, [("Content-Type", "text/event-stream")], framing="chunked")
         places = [0, *sorted(cuts), len(payload)]
-        for start, end in zip(places, places[1:], strict=False):
+        for start, end in itertools.pairwise(places):
             if end > start:
                 await exchange.piece(payload[start:end])
                 await trio.sleep(0.0005)  # a packet of its own
@@ -392,13 +443,24 @@ async def test_a_stream_byte_by_byte_arrives_byte_for_byte() -> None:
 @given(st.data())
 @settings(max_examples=10, deadline=None)
 async def test_a_buffered_answer_keeps_its_bytes(data: st.DataObject) -> None:
-    body = ('{"choices":[{"message":{"content":"hi"}}]' + "," + data.draw(literals(any_text.filter(lambda t: t not in {"choices", "error"}))) + ":" + data.draw(values) + "}").encode()
+    body = (
+        '{"choices":[{"message":{"content":"hi"}}]'
+        ","
+        + data.draw(literals(any_text.filter(lambda t: t not in {"choices", "error"})))
+        + ":"
+        + data.draw(values)
+        + "}"
+    ).encode()
     assume(b'"error"' not in body)
 
     async def behaviour(exchange: Exchange) -> None:
         await exchange.head(200, [("Content-Type", "application/json")], framing="length", body=body)
 
-    async with FakeModelServer("small", behaviour=behaviour) as small, running(small) as daemon, client(daemon) as http:
+    async with (
+        FakeModelServer("small", behaviour=behaviour) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
         answer = await http.post("/v1/chat/completions", json=chat())
         assert answer.status_code == 200, answer.text
         assert answer.content == body
@@ -415,7 +477,11 @@ async def test_each_token_leaves_at_once() -> None:
             await event.wait()
         await exchange.end()
 
-    async with FakeModelServer("small", behaviour=behaviour) as small, running(small) as daemon, client(daemon) as http:
+    async with (
+        FakeModelServer("small", behaviour=behaviour) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
         with trio.fail_after(20):
             async with http.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
                 number = 0

@@ -271,7 +271,8 @@ async def test_trap_7_a_long_buffered_answer_that_is_cut_short_ends_without_its_
 
 async def test_trap_14_a_cancel_while_connecting_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     connecting = 0
-    async with FakeModelServer(behaviour=Hang()) as fake, running(fake) as daemon:
+    patience = {"connect_timeout_seconds": 60}
+    async with FakeModelServer(behaviour=Hang()) as fake, running(fake, server=patience) as daemon:
 
         async def connect(_self: Transport, _origin: Origin) -> None:
             nonlocal connecting

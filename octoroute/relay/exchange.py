@@ -21,6 +21,9 @@ from octoroute.telemetry.events import (
     Publish,
     Routed,
 )
+from octoroute.telemetry.logs import get_logger
+
+log = get_logger("octoroute.relay.exchange")
 
 CLEANUP_SECONDS = 2.0
 """How long closing what an exchange held may take."""
@@ -71,10 +74,13 @@ class Exchange:
     async def release(self) -> None:
         """Give back everything held, the last taken first; bounded, and not to be interrupted."""
         while self._held:
-            waiting = self._held.pop()()
-            if waiting is not None:
-                with trio.move_on_after(CLEANUP_SECONDS, shield=True):
-                    await waiting
+            try:
+                waiting = self._held.pop()()
+                if waiting is not None:
+                    with trio.move_on_after(CLEANUP_SECONDS, shield=True):
+                        await waiting
+            except Exception as error:  # a defect there must not keep the rest
+                log.error("giving back failed", exchange=self.id, exc_info=error)
 
     def cancel(self, reason: str) -> None:
         """End the exchange now; after its answer has begun, that aborts the connection."""

@@ -28,27 +28,44 @@ CHAT = "/v1/chat/completions"
         ({"x-octoroute-task-type": "Casual_Chat"}, None, "fast", "rule", "casual_chat"),
         ({}, {"task_type": "casual_chat", "importance": "LOW"}, "fast", "rule", "casual_chat"),
         ({}, {"task_type": "code"}, "balanced", "rule", "code"),
-        ({"X-Octoroute-Task-Type": "deep_analysis"}, {"task_type": "casual_chat"}, "deep", "rule", "deep_analysis"),
-        ({"X-Octoroute-Importance": "low"}, {"task_type": "creative_writing"}, "deep", "rule", "creative_writing"),
+        (
+            {"X-Octoroute-Task-Type": "deep_analysis"},
+            {"task_type": "casual_chat"},
+            "deep",
+            "rule",
+            "deep_analysis",
+        ),
+        (
+            {"X-Octoroute-Importance": "low"},
+            {"task_type": "creative_writing"},
+            "deep",
+            "rule",
+            "creative_writing",
+        ),
     ],
 )
 @pytest.mark.parametrize("model", ["auto", "AUTO", "", None])
 async def test_what_a_request_says_of_itself(
     headers: dict[str, str], metadata: Any, tier: str, strategy: str, reason: str, model: str | None
 ) -> None:
-    async with FakeModelServer("one") as one, FakeModelServer("two") as two, FakeModelServer("three") as three:
-        async with running({"fast": one, "balanced": two, "deep": three}) as daemon, client(daemon) as http:
-            body: dict[str, Any] = {**chat(text="abc"), "model": model}
-            if metadata is not None:
-                body["metadata"] = metadata
-            answer = await http.post(CHAT, json=body, headers=headers)
-            assert answer.headers["x-octoroute-tier"] == tier
-            assert answer.headers["x-octoroute-strategy"] == strategy
-            assert answer.headers["x-octoroute-reason"] == reason
-            assert "x-octoroute-warning" not in answer.headers
-            asked = [server for server in (one, two, three) if server.chats]
-            assert len(asked) == 1
-            assert asked[0].chats[0].json().get("metadata") == metadata
+    async with (
+        FakeModelServer("one") as one,
+        FakeModelServer("two") as two,
+        FakeModelServer("three") as three,
+        running({"fast": one, "balanced": two, "deep": three}) as daemon,
+        client(daemon) as http,
+    ):
+        body: dict[str, Any] = {**chat(text="abc"), "model": model}
+        if metadata is not None:
+            body["metadata"] = metadata
+        answer = await http.post(CHAT, json=body, headers=headers)
+        assert answer.headers["x-octoroute-tier"] == tier
+        assert answer.headers["x-octoroute-strategy"] == strategy
+        assert answer.headers["x-octoroute-reason"] == reason
+        assert "x-octoroute-warning" not in answer.headers
+        asked = [server for server in (one, two, three) if server.chats]
+        assert len(asked) == 1
+        assert asked[0].chats[0].json().get("metadata") == metadata
 
 
 async def test_without_a_model_it_is_auto() -> None:
@@ -89,7 +106,7 @@ SEED = 20_260_101
 def test_weights_are_kept_within_statistics() -> None:
     weights = {"a": 1.0, "b": 3.0, "c": 6.0}
     candidates = [Candidate(name, rank=0, weight=weight) for name, weight in weights.items()]
-    random = Random(SEED)  # noqa: S311  # no secret
+    random = Random(SEED)  # no secret
     chosen = [select(candidates, (), random) for _ in range(10_000)]
     for name, weight in weights.items():
         # Five standard deviations of a binomial count.
@@ -104,116 +121,140 @@ def test_priority_comes_before_weight(excluded: set[str]) -> None:
         Candidate("b", rank=0, priority=2, weight=0.1),
         Candidate("c", rank=0, priority=1, weight=1000),
     ]
-    random = Random(SEED)  # noqa: S311  # no secret
+    random = Random(SEED)  # no secret
     best = next(c.id for c in candidates if c.id not in excluded)
     assert {select(candidates, excluded, random) for _ in range(200)} == {best}
 
 
 async def test_a_share_of_the_requests_by_weight() -> None:
-    async with FakeModelServer("a") as a, FakeModelServer("b") as b:
-        async with running([endpoint(a, weight=4), endpoint(b, weight=1)]) as daemon, client(daemon) as http:
-            daemon.service.fleet._random = Random(SEED)  # noqa: S311  # no secret
-            for _ in range(50):
-                await http.post(CHAT, json=chat())
-            assert 32 <= len(a.chats) <= 47
-            assert len(a.chats) + len(b.chats) == 50
+    async with (
+        FakeModelServer("a") as a,
+        FakeModelServer("b") as b,
+        running([endpoint(a, weight=4), endpoint(b, weight=1)]) as daemon,
+        client(daemon) as http,
+    ):
+        daemon.service.fleet._random = Random(SEED)  # no secret
+        for _ in range(50):
+            await http.post(CHAT, json=chat())
+        assert 32 <= len(a.chats) <= 47
+        assert len(a.chats) + len(b.chats) == 50
 
 
 # The queue
 
 
 async def test_a_full_endpoint_queues_and_stays_in_its_tier() -> None:
-    async with FakeModelServer("small", behaviour=Ok(first_after=0.02)) as small, FakeModelServer("large") as large:
-        async with (
-            running({"fast": endpoint(small, max_concurrent=2), "deep": large}) as daemon,
-            client(daemon) as http,
-        ):
-            most = 0
+    async with (
+        FakeModelServer("small", behaviour=Ok(first_after=0.02)) as small,
+        FakeModelServer("large") as large,
+        running({"fast": endpoint(small, max_concurrent=2), "deep": large}) as daemon,
+        client(daemon) as http,
+    ):
+        most = 0
 
-            async def ask() -> None:
-                nonlocal most
-                answer = await http.post(CHAT, json=chat())
-                assert answer.status_code == 200
-                assert answer.headers["x-octoroute-tier"] == "fast"
-                most = max(most, small.connections)
+        async def ask() -> None:
+            nonlocal most
+            answer = await http.post(CHAT, json=chat())
+            assert answer.status_code == 200
+            assert answer.headers["x-octoroute-tier"] == "fast"
+            most = max(most, small.connections)
 
-            async with trio.open_nursery() as nursery:
-                for _ in range(20):
-                    nursery.start_soon(ask)
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting >= 10)
-                assert next(iter(daemon.service.fleet)).in_flight == 2
-            assert not large.chats
-            assert most <= 2
-            await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(ask)
+            await until(lambda: daemon.service.fleet.admission["fast"].waiting >= 10)
+            assert next(iter(daemon.service.fleet)).in_flight == 2
+        assert not large.chats
+        assert most <= 2
+        await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
 
 
 async def test_too_many_and_too_long_waits_are_refused() -> None:
-    async with FakeModelServer("small", behaviour=Hang()) as small, FakeModelServer("large") as large:
-        async with (
-            running(
-                {"fast": endpoint(small, max_concurrent=1), "deep": large},
-                queue={"max_waiting": 2, "max_wait_seconds": 0.3},
-            ) as daemon,
-            client(daemon) as http,
-        ):
-            refusals: list[str] = []
+    async with (
+        FakeModelServer("small", behaviour=Hang()) as small,
+        FakeModelServer("large") as large,
+        running(
+            {"fast": endpoint(small, max_concurrent=1), "deep": large},
+            queue={"max_waiting": 2, "max_wait_seconds": 0.3},
+        ) as daemon,
+        client(daemon) as http,
+    ):
+        refusals: list[str] = []
 
-            async def ask() -> None:
-                answer = await http.post(CHAT, json=chat())
-                assert answer.status_code == 429
-                assert 1 <= int(answer.headers["retry-after"]) <= 30
-                assert answer.json()["error"]["code"] == "queue_full"
-                refusals.append(answer.json()["error"]["message"])
+        async def ask() -> None:
+            answer = await http.post(CHAT, json=chat())
+            assert answer.status_code == 429
+            assert 1 <= int(answer.headers["retry-after"]) <= 30
+            assert answer.json()["error"]["code"] == "queue_full"
+            refusals.append(answer.json()["error"]["message"])
 
-            async with await connect(daemon) as holder:
-                body = b'{"model":"fast","messages":[{"role":"user"}]}'
-                await holder.send_all(b"POST %b HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b" % (CHAT.encode(), len(body), body))
-                with trio.fail_after(10):
-                    await small.wait_for(1)
-                    async with trio.open_nursery() as nursery:
-                        for _ in range(4):
-                            nursery.start_soon(ask)
-            assert sorted("wait already" in refusal for refusal in refusals) == [False, False, True, True]
-            assert sorted("within 0.3 s" in refusal for refusal in refusals) == [False, False, True, True]
-            assert not large.chats
-            await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
+        async with await connect(daemon) as holder:
+            body = b'{"model":"fast","messages":[{"role":"user"}]}'
+            await holder.send_all(
+                b"POST %b HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n%b"
+                % (CHAT.encode(), len(body), body)
+            )
+            with trio.fail_after(10):
+                await small.wait_for(1)
+                async with trio.open_nursery() as nursery:
+                    for _ in range(4):
+                        nursery.start_soon(ask)
+        assert sorted("wait already" in refusal for refusal in refusals) == [False, False, True, True]
+        assert sorted("within 0.3 s" in refusal for refusal in refusals) == [False, False, True, True]
+        assert not large.chats
+        await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
 
 
 async def test_clients_take_turns() -> None:
     """One with twenty requests in the queue does not starve one with a single one."""
     keys = {"api_keys": (Secret("greedy"), Secret("modest"))}
-    async with FakeModelServer("small", behaviour=Ok(first_after=0.01)) as small:
-        async with running(endpoint(small, max_concurrent=1), auth=keys) as daemon, client(daemon) as http:
-            done: list[str] = []
+    async with (
+        FakeModelServer("small", behaviour=Ok(first_after=0.01)) as small,
+        running(endpoint(small, max_concurrent=1), auth=keys) as daemon,
+        client(daemon) as http,
+    ):
+        done: list[str] = []
 
-            async def ask(key: str) -> None:
-                await http.post(CHAT, json=chat(), headers={"X-Api-Key": key})
-                done.append(key)
+        async def ask(key: str) -> None:
+            await http.post(CHAT, json=chat(), headers={"X-Api-Key": key})
+            done.append(key)
 
-            async with trio.open_nursery() as nursery:
-                for _ in range(20):
-                    nursery.start_soon(ask, "greedy")
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting >= 15)
-                before = len(done)
-                nursery.start_soon(ask, "modest")
-            assert done.index("modest") - before <= 6
-            assert len(done) == 21
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(ask, "greedy")
+            await until(lambda: daemon.service.fleet.admission["fast"].waiting >= 15)
+            before = len(done)
+            nursery.start_soon(ask, "modest")
+        assert done.index("modest") - before <= 6
+        assert len(done) == 21
 
 
 @pytest.mark.parametrize(
     "behaviour",
-    [Ok(), internal_error(), bad_request(), rate_limited(), Hang(), Ok(first_after=20), Cut(Ok(), 2), Cut(Ok(), 2, "stall")],
+    [
+        Ok(),
+        internal_error(),
+        bad_request(),
+        rate_limited(),
+        Hang(),
+        Ok(first_after=20),
+        Cut(Ok(), 2),
+        Cut(Ok(), 2, "stall"),
+    ],
 )
 @pytest.mark.parametrize("stream", [True, False])
 async def test_the_place_is_given_back_in_every_ending(behaviour: Any, stream: bool) -> None:
     limits = {"request_timeout_seconds": 0.2, "stream_idle_timeout_seconds": 0.2}
-    async with FakeModelServer("small", behaviour=behaviour) as small:
-        async with running(endpoint(small, max_concurrent=1), server=limits) as daemon, client(daemon) as http:
-            for _ in range(2):  # the second one needs the place of the first
-                with suppress(httpx.RemoteProtocolError):  # a cut answer, as it should be
-                    await http.post(CHAT, json=chat(stream=stream))
-                await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
-            await until(lambda: not daemon.app.exchanges)
+    async with (
+        FakeModelServer("small", behaviour=behaviour) as small,
+        running(endpoint(small, max_concurrent=1), server=limits) as daemon,
+        client(daemon) as http,
+    ):
+        for _ in range(2):  # the second one needs the place of the first
+            with suppress(httpx.RemoteProtocolError):  # a cut answer, as it should be
+                await http.post(CHAT, json=chat(stream=stream))
+            await until(lambda: next(iter(daemon.service.fleet)).in_flight == 0)
+        await until(lambda: not daemon.app.exchanges)
 
 
 # OpenAI's client, as people use it: in a thread, as its asynchronous one leaves generators behind under trio
@@ -307,11 +348,13 @@ async def test_openais_client_understands_our_errors() -> None:
 
 @pytest.mark.usefixtures("direct")
 async def test_openais_client_and_keys() -> None:
-    async with FakeModelServer("small") as small:
-        async with running(small, auth={"api_keys": (Secret("right"),)}) as daemon:
-            with pytest.raises(openai.AuthenticationError, match="API key"):
-                await with_sdk(daemon, lambda ai: ai.models.list())
-            assert (await with_sdk(daemon, lambda ai: ai.models.list(), api_key="right")).data
+    async with (
+        FakeModelServer("small") as small,
+        running(small, auth={"api_keys": (Secret("right"),)}) as daemon,
+    ):
+        with pytest.raises(openai.AuthenticationError, match="API key"):
+            await with_sdk(daemon, lambda ai: ai.models.list())
+        assert (await with_sdk(daemon, lambda ai: ai.models.list(), api_key="right")).data
 
 
 @pytest.mark.usefixtures("direct")
@@ -320,9 +363,11 @@ async def test_openais_client_that_leaves_a_stream() -> None:
         with ai.chat.completions.create(model="fast", messages=HI, stream=True) as stream:
             next(iter(stream))
 
-    async with FakeModelServer("small", behaviour=Ok([" word"] * 5000, between=0.02)) as small:
-        async with running(small) as daemon:
-            await with_sdk(daemon, use)
-            with trio.fail_after(1):
-                await small.chats[0].disconnected.wait()
-            await until(lambda: not daemon.app.exchanges)
+    async with (
+        FakeModelServer("small", behaviour=Ok([" word"] * 5000, between=0.02)) as small,
+        running(small) as daemon,
+    ):
+        await with_sdk(daemon, use)
+        with trio.fail_after(1):
+            await small.chats[0].disconnected.wait()
+        await until(lambda: not daemon.app.exchanges)

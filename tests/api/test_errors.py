@@ -56,8 +56,16 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
         (b'{"messages": [{"role": "user", "content": {}}]}', "messages[0].content", "messages[0].content"),
         (b'{"messages": [{"role": "user"}], "model": 3}', "model: must be a string", "model"),
         (b'{"messages": [{"role": "user"}], "stream": "yes"}', "stream: must be true or false", "stream"),
-        (b'{"messages": [{"role": "user"}], "metadata": {"importance": "urgent"}}', "low, normal, high", "metadata.importance"),
-        (b'{"messages": [{"role": "user"}], "metadata": {"task_type": 5}}', "casual_chat", "metadata.task_type"),
+        (
+            b'{"messages": [{"role": "user"}], "metadata": {"importance": "urgent"}}',
+            "low, normal, high",
+            "metadata.importance",
+        ),
+        (
+            b'{"messages": [{"role": "user"}], "metadata": {"task_type": 5}}',
+            "casual_chat",
+            "metadata.task_type",
+        ),
     ],
 )
 async def test_a_body_that_is_no_request(body: bytes, says: str, param: str | None) -> None:
@@ -109,39 +117,46 @@ async def test_a_header_with_a_word_that_is_not_allowed(name: str, value: str, p
 
 
 async def test_an_unknown_model_lists_what_there_is() -> None:
-    async with FakeModelServer("qwen-8b") as small, FakeModelServer("llama-70b") as large:
-        async with running({"fast": small, "deep": large}) as daemon, client(daemon) as http:
-            answer = await http.post(CHAT, json=chat("gpt-4o"))
-            assert answer.status_code == 404
-            error = error_of(answer)
-            assert (error["code"], error["param"]) == ("model_not_found", "model")
-            for name in ("gpt-4o", "auto", "fast", "balanced", "deep", "qwen-8b", "llama-70b"):
-                assert name in error["message"]
+    async with (
+        FakeModelServer("qwen-8b") as small,
+        FakeModelServer("llama-70b") as large,
+        running({"fast": small, "deep": large}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post(CHAT, json=chat("gpt-4o"))
+        assert answer.status_code == 404
+        error = error_of(answer)
+        assert (error["code"], error["param"]) == ("model_not_found", "model")
+        for name in ("gpt-4o", "auto", "fast", "balanced", "deep", "qwen-8b", "llama-70b"):
+            assert name in error["message"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("path", [CHAT, "/chat"])
 async def test_a_body_that_is_too_large(chunked: bool, path: str) -> None:
-    async with FakeModelServer("small") as small:
-        async with running(small, server={"max_body_bytes": 1000}) as daemon, client(daemon) as http:
-            body = json.dumps(chat(text="x" * 1000)).encode()
+    async with (
+        FakeModelServer("small") as small,
+        running(small, server={"max_body_bytes": 1000}) as daemon,
+        client(daemon) as http,
+    ):
+        body = json.dumps(chat(text="x" * 1000)).encode()
 
-            async def parts() -> Any:
-                for start in range(0, len(body), 100):
-                    yield body[start : start + 100]
+        async def parts() -> Any:
+            for start in range(0, len(body), 100):
+                yield body[start : start + 100]
 
-            answer = await http.post(path, content=parts() if chunked else body)
-            assert answer.status_code == 413
-            if path == "/chat":
-                assert "1000" in answer.json()["error"]
-            else:
-                error = error_of(answer)
-                assert "max_body_bytes" in error["message"]
-                assert error["code"] == "request_too_large"
-            exact = json.dumps(chat(text="")).encode()
-            exact = exact[:-1] + b" " * (1000 - len(exact)) + b"}"
-            assert (await http.post(CHAT, content=exact)).status_code == 200
-            assert len(small.chats) == 1
+        answer = await http.post(path, content=parts() if chunked else body)
+        assert answer.status_code == 413
+        if path == "/chat":
+            assert "1000" in answer.json()["error"]
+        else:
+            error = error_of(answer)
+            assert "max_body_bytes" in error["message"]
+            assert error["code"] == "request_too_large"
+        exact = json.dumps(chat(text="")).encode()
+        exact = exact[:-1] + b" " * (1000 - len(exact)) + b"}"
+        assert (await http.post(CHAT, content=exact)).status_code == 200
+        assert len(small.chats) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,21 @@ async def test_content_types(headers: dict[str, str], status: int, path: str) ->
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/", "/v1/completions", "/v1/embeddings", "/v1/responses", "/nowhere", "/v1/chat/completions/", "//v1//chat/completions", "/v1/models/", "/static/x", "/%00", "/v1/chat/completions%2f"],
+    [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/nowhere",
+        "/v1/chat/completions/",
+        "//v1//chat/completions",
+        "/v1/models/",
+        "/static/x",
+        "/%00",
+        "/v1/chat/completions%2f",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_an_unknown_path(path: str, method: str) -> None:
@@ -229,30 +258,33 @@ async def test_a_defect_of_our_own_has_no_traceback(monkeypatch: pytest.MonkeyPa
 
 
 async def test_every_retry_after_is_short() -> None:
-    async with FakeModelServer("small", behaviour=internal_error()) as small:
-        async with running(small, health={"interval_seconds": 3600}) as daemon, client(daemon) as http:
-            statuses = set()
-            for behaviour in (internal_error(),) * 4 + (rate_limited(9000), bad_request()):
-                small.behaviour = behaviour
-                answer = await http.post(CHAT, json=chat())
-                statuses.add(answer.status_code)
-                if answer.status_code in {429, 503}:
-                    assert 1 <= int(answer.headers["retry-after"]) <= 30
-            assert {502, 503, 429, 400} <= statuses
+    async with (
+        FakeModelServer("small", behaviour=internal_error()) as small,
+        running(small, health={"interval_seconds": 3600}) as daemon,
+        client(daemon) as http,
+    ):
+        statuses = set()
+        for behaviour in (internal_error(),) * 4 + (rate_limited(9000), bad_request()):
+            small.behaviour = behaviour
+            answer = await http.post(CHAT, json=chat())
+            statuses.add(answer.status_code)
+            if answer.status_code in {429, 503}:
+                assert 1 <= int(answer.headers["retry-after"]) <= 30
+        assert {502, 503, 429, 400} <= statuses
 
 
 async def test_the_queue_refuses_with_429() -> None:
-    async with FakeModelServer("small") as small:
-        async with (
-            running(endpoint(small, max_concurrent=1), queue={"max_waiting": 0}) as daemon,
-            client(daemon) as http,
-        ):
-            place = daemon.service.fleet.admission["fast"].take(lambda: next(iter(daemon.service.fleet)))
-            assert place is not None
-            answer = await http.post(CHAT, json=chat())
-            assert answer.status_code == 429
-            error = error_of(answer)
-            assert (error["type"], error["code"]) == ("rate_limit_error", "queue_full")
-            assert 1 <= int(answer.headers["retry-after"]) <= 30
-            place.release()
-            assert (await http.post(CHAT, json=chat())).status_code == 200
+    async with (
+        FakeModelServer("small") as small,
+        running(endpoint(small, max_concurrent=1), queue={"max_waiting": 0}) as daemon,
+        client(daemon) as http,
+    ):
+        place = daemon.service.fleet.admission["fast"].take(lambda: next(iter(daemon.service.fleet)))
+        assert place is not None
+        answer = await http.post(CHAT, json=chat())
+        assert answer.status_code == 429
+        error = error_of(answer)
+        assert (error["type"], error["code"]) == ("rate_limit_error", "queue_full")
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+        place.release()
+        assert (await http.post(CHAT, json=chat())).status_code == 200

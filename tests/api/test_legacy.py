@@ -23,33 +23,43 @@ SMALL_TALK = {"message": "hello", "task_type": "casual_chat"}
 
 
 async def test_a_message_and_its_answer() -> None:
-    async with FakeModelServer("small") as small, FakeModelServer("large") as large:
-        async with running({"fast": small, "deep": large}) as daemon, client(daemon) as http:
-            answer = await http.post("/chat", json=SMALL_TALK)
-            assert answer.status_code == 200
-            assert answer.json() == {
-                "content": "Hello from the fake model.",
-                "model_tier": "fast",
-                "model_name": "small",
-                "routing_strategy": "rule",
-            }
-            assert small.chats[0].json() == {
-                "model": "small",
-                "messages": [{"role": "user", "content": "hello"}],
-            }
-            assert answer.headers["x-octoroute-tier"] == "fast"
-            answer = await http.post("/chat", json={"message": "hello", "importance": "HIGH", "task_type": "code"})
-            assert answer.json()["model_tier"] == "deep"
+    async with (
+        FakeModelServer("small") as small,
+        FakeModelServer("large") as large,
+        running({"fast": small, "deep": large}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/chat", json=SMALL_TALK)
+        assert answer.status_code == 200
+        assert answer.json() == {
+            "content": "Hello from the fake model.",
+            "model_tier": "fast",
+            "model_name": "small",
+            "routing_strategy": "rule",
+        }
+        assert small.chats[0].json() == {
+            "model": "small",
+            "messages": [{"role": "user", "content": "hello"}],
+        }
+        assert answer.headers["x-octoroute-tier"] == "fast"
+        answer = await http.post(
+            "/chat", json={"message": "hello", "importance": "HIGH", "task_type": "code"}
+        )
+        assert answer.json()["model_tier"] == "deep"
 
 
 async def test_a_fallback_is_a_warning() -> None:
-    async with FakeModelServer("small") as small, FakeModelServer("large") as large:
-        async with running({"fast": small, "deep": large}) as daemon, client(daemon) as http:
-            await small.stop()
-            answer = await http.post("/chat", json=SMALL_TALK)
-            assert answer.json()["model_tier"] == "deep"
-            assert len(answer.json()["warnings"]) == 1
-            assert "tier fast was chosen" in answer.json()["warnings"][0]
+    async with (
+        FakeModelServer("small") as small,
+        FakeModelServer("large") as large,
+        running({"fast": small, "deep": large}) as daemon,
+        client(daemon) as http,
+    ):
+        await small.stop()
+        answer = await http.post("/chat", json=SMALL_TALK)
+        assert answer.json()["model_tier"] == "deep"
+        assert len(answer.json()["warnings"]) == 1
+        assert "tier fast was chosen" in answer.json()["warnings"][0]
 
 
 @pytest.mark.parametrize(
@@ -88,19 +98,25 @@ async def test_what_is_no_message(body: Any, says: str) -> None:
     ],
 )
 async def test_what_goes_wrong_is_one_string(behaviour: Behaviour, status: int, says: str) -> None:
-    async with FakeModelServer("small", behaviour=behaviour) as small:
-        async with running(small, server={"request_timeout_seconds": 0.3}) as daemon, client(daemon) as http:
-            answer = await http.post("/chat", json=SMALL_TALK)
-            assert answer.status_code == status
-            assert answer.json().keys() == {"error"}
-            assert says in answer.json()["error"]
-            if status == 429:
-                assert answer.headers["retry-after"] == "7"
+    async with (
+        FakeModelServer("small", behaviour=behaviour) as small,
+        running(small, server={"request_timeout_seconds": 0.3}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/chat", json=SMALL_TALK)
+        assert answer.status_code == status
+        assert answer.json().keys() == {"error"}
+        assert says in answer.json()["error"]
+        if status == 429:
+            assert answer.headers["retry-after"] == "7"
 
 
 async def test_an_answer_without_text() -> None:
-    async with FakeModelServer("small", behaviour=Ok(message={"role": "assistant", "content": None})) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            answer = await http.post("/chat", json=SMALL_TALK)
-            assert answer.status_code == 200
-            assert answer.json()["content"] == ""
+    async with (
+        FakeModelServer("small", behaviour=Ok(message={"role": "assistant", "content": None})) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/chat", json=SMALL_TALK)
+        assert answer.status_code == 200
+        assert answer.json()["content"] == ""

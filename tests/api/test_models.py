@@ -13,10 +13,19 @@ from tests.serving import chat, client, endpoint, running
 
 
 @asynccontextmanager
-async def fleet() -> AsyncGenerator[tuple[FakeModelServer, FakeModelServer, FakeModelServer, httpx.AsyncClient]]:
-    async with FakeModelServer("qwen") as one, FakeModelServer("qwen") as two, FakeModelServer("org/Llama") as large:
+async def fleet() -> AsyncGenerator[
+    tuple[FakeModelServer, FakeModelServer, FakeModelServer, httpx.AsyncClient]
+]:
+    async with (
+        FakeModelServer("qwen") as one,
+        FakeModelServer("qwen") as two,
+        FakeModelServer("org/Llama") as large,
+    ):
         models = {
-            "fast": [endpoint(one, aliases=("small",), api_key=Secret("sk-very-secret")), endpoint(two, weight=2.0)],
+            "fast": [
+                endpoint(one, aliases=("small",), api_key=Secret("sk-very-secret")),
+                endpoint(two, weight=2.0),
+            ],
             "deep": endpoint(large, model="llama-3.3-70b"),
         }
         async with running(models) as daemon, client(daemon) as http:  # type: ignore[arg-type]
@@ -45,7 +54,13 @@ async def test_openais_list() -> None:
 
 async def test_one_model() -> None:
     async with fleet() as (_, _, _, http):
-        for asked, found in {"auto": "auto", "DEEP": "deep", "qwen": "qwen", "small": "qwen", "org/llama": "org/Llama"}.items():
+        for asked, found in {
+            "auto": "auto",
+            "DEEP": "deep",
+            "qwen": "qwen",
+            "small": "qwen",
+            "org/llama": "org/Llama",
+        }.items():
             answer = await http.get(f"/v1/models/{asked}")
             assert answer.status_code == 200
             assert answer.json()["id"] == found
@@ -86,7 +101,11 @@ async def test_states_show() -> None:
             large.behaviour = behaviour
             await http.post("/v1/chat/completions", json=chat("org/Llama"))
             model = (await http.get("/models")).json()["models"][2]
-            assert (model["state"], model["healthy"], model["consecutive_failures"]) == (state, healthy, failures)
+            assert (model["state"], model["healthy"], model["consecutive_failures"]) == (
+                state,
+                healthy,
+                failures,
+            )
 
 
 async def test_no_secret_shows() -> None:

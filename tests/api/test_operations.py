@@ -56,7 +56,9 @@ async def scrape(http: httpx.AsyncClient) -> Samples:
 def total(samples: Samples, metric: str, **labels: str) -> float:
     """The sum of a metric's samples that have these labels."""
     return sum(
-        value for (name, had), value in samples.items() if name == metric and labels.items() <= dict(had).items()
+        value
+        for (name, had), value in samples.items()
+        if name == metric and labels.items() <= dict(had).items()
     )
 
 
@@ -92,23 +94,27 @@ async def test_health() -> None:
 
 
 async def test_readiness() -> None:
-    async with FakeModelServer("small") as small, FakeModelServer("large") as large:
-        async with running({"fast": small, "deep": large}) as daemon, client(daemon) as http:
-            answer = await http.get("/health/ready")
-            assert answer.status_code == 200
-            assert answer.json()["tiers"] == {"fast": True, "balanced": False, "deep": True}
-            await small.stop()
-            await large.stop()
-            for _ in range(3):
-                await daemon.service.monitor.sweep()
-            answer = await http.get("/health/ready")
-            assert answer.status_code == 503
-            assert answer.json()["tiers"] == {"fast": False, "balanced": False, "deep": False}
-            assert 1 <= int(answer.headers["retry-after"]) <= 30
-            assert (await http.get("/health")).status_code == 200
-            await large.restart()
+    async with (
+        FakeModelServer("small") as small,
+        FakeModelServer("large") as large,
+        running({"fast": small, "deep": large}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.get("/health/ready")
+        assert answer.status_code == 200
+        assert answer.json()["tiers"] == {"fast": True, "balanced": False, "deep": True}
+        await small.stop()
+        await large.stop()
+        for _ in range(3):
             await daemon.service.monitor.sweep()
-            assert (await http.get("/health/ready")).status_code == 200
+        answer = await http.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json()["tiers"] == {"fast": False, "balanced": False, "deep": False}
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+        assert (await http.get("/health")).status_code == 200
+        await large.restart()
+        await daemon.service.monitor.sweep()
+        assert (await http.get("/health/ready")).status_code == 200
 
 
 METRICS: dict[str, set[str]] = {
@@ -133,13 +139,21 @@ METRICS: dict[str, set[str]] = {
 
 
 async def test_every_metric_and_its_counts_after_a_mix() -> None:
-    async with FakeModelServer("small") as small, FakeModelServer("spare") as spare, FakeModelServer("large") as large:
+    async with (
+        FakeModelServer("small") as small,
+        FakeModelServer("spare") as spare,
+        FakeModelServer("large") as large,
+    ):
         models = {"fast": [endpoint(small, priority=2), endpoint(spare)], "deep": endpoint(large)}
         async with running(models, retry={"max_attempts": 2}) as daemon, client(daemon) as http:  # type: ignore[arg-type]
             for stream in (False, True):
-                assert (await http.post(CHAT, json=chat(stream=stream, stream_options={"include_usage": True}))).is_success
+                assert (
+                    await http.post(CHAT, json=chat(stream=stream, stream_options={"include_usage": True}))
+                ).is_success
             small.queue(Reset(), internal_error(), bad_request())
-            assert (await http.post(CHAT, json=chat())).headers["x-octoroute-endpoint"] == "spare"  # stale, then 500
+            assert (await http.post(CHAT, json=chat())).headers[
+                "x-octoroute-endpoint"
+            ] == "spare"  # stale, then 500
             assert (await http.post(CHAT, json=chat())).status_code == 400
             small.queue(internal_error())
             spare.queue(internal_error())
@@ -164,7 +178,10 @@ async def test_every_metric_and_its_counts_after_a_mix() -> None:
                 for sample, had in counted:
                     if sample == name:
                         assert dict(had).keys() == labels
-            assert "octoroute_metrics_recording_failures_total" in {family.name + "_total" for family in text_string_to_metric_families((await http.get("/metrics")).text)}
+            assert "octoroute_metrics_recording_failures_total" in {
+                family.name + "_total"
+                for family in text_string_to_metric_families((await http.get("/metrics")).text)
+            }
             assert total(counted, "octoroute_requests_total", strategy="direct") == 8
             assert total(counted, "octoroute_requests_total", strategy="rule", tier="fast") == 1
             assert total(counted, "octoroute_requests_total", tier="deep") == 2
@@ -186,27 +203,45 @@ async def test_every_metric_and_its_counts_after_a_mix() -> None:
             assert total(counted, "octoroute_tokens_total", tier="fast", direction="in") == 4 * 7
             assert total(counted, "octoroute_tokens_total", tier="fast", direction="out") == 4 * 6
             assert total(counted, "octoroute_requests_in_flight") == 0
-            assert total(counted, "octoroute_health_tracking_failures_total", endpoint="spare", error_type="status") == 1
-            assert counted[("octoroute_build_info", (("python", platform.python_version()), ("version", octoroute.__version__)))] == 1
-            buckets = {dict(had)["le"] for name, had in counted if name == "octoroute_routing_duration_ms_bucket"}
+            assert (
+                total(
+                    counted, "octoroute_health_tracking_failures_total", endpoint="spare", error_type="status"
+                )
+                == 1
+            )
+            assert (
+                counted[
+                    (
+                        "octoroute_build_info",
+                        (("python", platform.python_version()), ("version", octoroute.__version__)),
+                    )
+                ]
+                == 1
+            )
+            buckets = {
+                dict(had)["le"] for name, had in counted if name == "octoroute_routing_duration_ms_bucket"
+            }
             assert {"0.1", "1000.0", "+Inf"} <= buckets
 
 
 async def test_a_tier_shows_who_is_there_and_who_waits() -> None:
-    async with FakeModelServer("small", behaviour=Hang()) as small:
-        async with running(endpoint(small, max_concurrent=2)) as daemon, client(daemon) as http:
-            async with trio.open_nursery() as nursery:
-                for _ in range(5):
-                    nursery.start_soon(lambda: http.post(CHAT, json=chat()))
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 3)
-                counted = await scrape(http)
-                assert total(counted, "octoroute_requests_in_flight", tier="fast") == 2
-                assert total(counted, "octoroute_requests_waiting", tier="fast") == 3
-                nursery.cancel_scope.cancel()
-            await until(lambda: not daemon.app.exchanges)
+    async with (
+        FakeModelServer("small", behaviour=Hang()) as small,
+        running(endpoint(small, max_concurrent=2)) as daemon,
+        client(daemon) as http,
+    ):
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(lambda: http.post(CHAT, json=chat()))
+            await until(lambda: daemon.service.fleet.admission["fast"].waiting == 3)
             counted = await scrape(http)
-            assert total(counted, "octoroute_requests_in_flight") == 0
-            assert total(counted, "octoroute_requests_waiting") == 0
+            assert total(counted, "octoroute_requests_in_flight", tier="fast") == 2
+            assert total(counted, "octoroute_requests_waiting", tier="fast") == 3
+            nursery.cancel_scope.cancel()
+        await until(lambda: not daemon.app.exchanges)
+        counted = await scrape(http)
+        assert total(counted, "octoroute_requests_in_flight") == 0
+        assert total(counted, "octoroute_requests_waiting") == 0
 
 
 async def test_openmetrics_where_it_is_asked_for() -> None:
@@ -236,7 +271,9 @@ async def test_recording_that_fails_disturbs_no_request(monkeypatch: pytest.Monk
 async def test_one_log_line_for_each_exchange(log: io.StringIO) -> None:
     async with FakeModelServer("small") as small, FakeModelServer("large") as large:
         async with running({"fast": small, "deep": large}) as daemon, client(daemon) as http:
-            await http.post(CHAT, json=chat("auto"), headers={"X-Request-Id": "one", "X-Octoroute-Importance": "high"})
+            await http.post(
+                CHAT, json=chat("auto"), headers={"X-Request-Id": "one", "X-Octoroute-Importance": "high"}
+            )
             large.queue(internal_error())
             await http.post(CHAT, json=chat("deep", stream=True), headers={"X-Request-Id": "two"})
             await http.post(CHAT, content=b"{", headers={"X-Request-Id": "three"})
@@ -275,7 +312,9 @@ async def test_one_log_line_for_each_exchange(log: io.StringIO) -> None:
         assert three["error"] == "invalid_request"
         assert told["four"]["level"] == "debug"
         failed = lines(log, "attempt failed")
-        assert [(line["exchange"], line["endpoint"], line["cause"]) for line in failed] == [("two", "large", "server_error")]
+        assert [(line["exchange"], line["endpoint"], line["cause"]) for line in failed] == [
+            ("two", "large", "server_error")
+        ]
 
 
 MARK = "x7Qq-marker"
@@ -334,7 +373,9 @@ async def test_nothing_of_a_prompt_or_a_key_is_logged_or_counted(log: io.StringI
             async def ask(path: str, content: Any, **more: Any) -> None:
                 body = content if isinstance(content, bytes) else json.dumps(content).encode()
                 try:
-                    answer = await http.post(path, content=body, headers={"Content-Type": "application/json"}, **more)
+                    answer = await http.post(
+                        path, content=body, headers={"Content-Type": "application/json"}, **more
+                    )
                 except httpx.RemoteProtocolError:
                     return
                 if answer.status_code != 200:

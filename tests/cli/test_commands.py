@@ -227,11 +227,16 @@ async def test_the_demo_routes_its_own_examples(tmp_path: Path) -> None:
         shown = re.findall(r"# (\w+)\n +curl (\S+/chat) -d '(.*)'", demo.stderr)
         assert [tier for tier, _, _ in shown] == ["fast", "balanced", "deep"]
         async with httpx.AsyncClient(trust_env=False, timeout=SECONDS) as http:
-            for tier, url, body in shown:
+
+            async def ask(tier: str, url: str, body: str) -> None:
                 answer = await http.post(url, content=body.replace("'\"'\"'", "'"))
                 assert answer.status_code == 200
                 assert answer.json()["model_tier"] == tier
                 assert "simulated" in answer.json()["content"]
+
+            async with trio.open_nursery() as nursery:
+                for example in shown:
+                    nursery.start_soon(ask, *example)
         demo.send(signal.SIGINT)
         assert await demo.ended() == 0
         assert demo.stdout == ""

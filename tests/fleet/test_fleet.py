@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -34,14 +35,17 @@ def table(name: str, port: int = 1, **settings: Any) -> Endpoint:
 class Watched:
     """A fleet with a clock in the test's hand, and what it published."""
 
-    def __init__(self, *, fallback: TierFallback = "up-down", **tiers: list[Endpoint]) -> None:
+    def __init__(
+        self,
+        *,
+        fallback: TierFallback = "up-down",
+        fast: Sequence[Endpoint] = (),
+        deep: Sequence[Endpoint] = (),
+    ) -> None:
         self.now = 100.0
         self.events: list[Event] = []
-        models: dict[Tier, tuple[Endpoint, ...]] = {
-            tier: tuple(tiers[tier]) for tier in TIERS if tier in tiers
-        }
         config = Config(
-            models=models,
+            models={"fast": tuple(fast), "deep": tuple(deep)},
             routing=Routing(tier_fallback=fallback),
             health=Health(unhealthy_after=2),
             queue=Queue(max_waiting=3, max_wait_seconds=4),
@@ -58,10 +62,9 @@ class Watched:
         return None if found is None else found.id
 
 
-NAMED = {
-    "fast": [table("Qwen-8B", 1, aliases=("gpt-4o-mini", "Small")), table("Qwen-8B", 2, aliases=("other",))],
-    "deep": [table("llama-70b", aliases=("gpt-4o",))],
-}
+def named() -> Watched:
+    small = [table("Qwen-8B", 1, aliases=("gpt-4o-mini", "Small")), table("Qwen-8B", 2, aliases=("other",))]
+    return Watched(fast=small, deep=[table("llama-70b", aliases=("gpt-4o",))])
 
 
 @pytest.mark.parametrize(
@@ -83,13 +86,13 @@ NAMED = {
     ],
 )
 def test_what_a_model_names(model: str, target: Target) -> None:
-    assert Watched(**NAMED).fleet.resolve(model) == target
+    assert named().fleet.resolve(model) == target
 
 
 @pytest.mark.parametrize("model", ["gpt-5", "qwen", "Qwen-8B ", "", "Qwen-8B@qwen-8b.invalid:1", "fast,deep"])
 def test_an_unknown_model_is_told_what_there_is(model: str) -> None:
     with pytest.raises(ModelNotFound) as caught:
-        Watched(**NAMED).fleet.resolve(model)
+        named().fleet.resolve(model)
     assert caught.value.param == "model"
     assert caught.value.message == (
         f'There is no model "{model}". Available: auto, fast, balanced, deep, Qwen-8B, llama-70b.'
@@ -98,13 +101,13 @@ def test_an_unknown_model_is_told_what_there_is(model: str) -> None:
 
 def test_a_long_name_is_cut_in_the_message() -> None:
     with pytest.raises(ModelNotFound) as caught:
-        Watched(**NAMED).fleet.resolve("x" * 10_000)
+        named().fleet.resolve("x" * 10_000)
     assert len(caught.value.message) < 300
 
 
 @given(st.text(max_size=30))
 def test_any_name_is_a_target_or_not_found(model: str) -> None:
-    watched = Watched(**NAMED)
+    watched = named()
     try:
         watched.fleet.resolve(model)
     except ModelNotFound:
@@ -127,13 +130,13 @@ def test_an_exact_name_comes_before_one_in_another_case() -> None:
 
 
 def test_a_name_is_listed_once_in_the_order_of_the_tiers() -> None:
-    assert Watched(**NAMED).fleet.model_names() == ["Qwen-8B", "llama-70b"]
-    assert [endpoint.id for endpoint in Watched(**NAMED).fleet] == [
+    assert named().fleet.model_names() == ["Qwen-8B", "llama-70b"]
+    assert [endpoint.id for endpoint in named().fleet] == [
         "Qwen-8B@qwen-8b.invalid:1",
         "Qwen-8B@qwen-8b.invalid:2",
         "llama-70b",
     ]
-    assert repr(Watched(**NAMED).fleet) == "<Fleet fast: 2, balanced: 0, deep: 1>"
+    assert repr(named().fleet) == "<Fleet fast: 2, balanced: 0, deep: 1>"
 
 
 FALLBACK: dict[TierFallback, dict[Tier, list[Tier]]] = {

@@ -99,7 +99,7 @@ def test_busy_ends_by_time() -> None:
 def test_failing_while_busy_or_loading_does_not_make_an_endpoint_preferred() -> None:
     """A loading server that then refuses connections was sent everybody's requests first."""
     for evidence in ("busy", "warming"):
-        health = after(Health(), evidence, NOW, POLICY, busy_for=BUSY_FOR)  # type: ignore[arg-type]
+        health = after(Health(), evidence, NOW, POLICY, busy_for=BUSY_FOR)
         worse = after(health, "failure", NOW + 1, POLICY)
         assert rank(worse, NOW + 1) == rank(health, NOW + 1) != 0
 
@@ -160,7 +160,7 @@ def test_being_asked_changes_nothing_else() -> None:
 def test_times_are_noted() -> None:
     assert after(Health(), "probe_answered", NOW, POLICY).last_check == NOW
     for evidence in ("failure", "warming", "misconfigured"):
-        health = after(Health(), evidence, NOW, POLICY)  # type: ignore[arg-type]
+        health = after(Health(), evidence, NOW, POLICY)
         assert (health.last_check, health.last_failure) == (NOW, NOW)
     assert after(Health(), "busy", NOW, POLICY).last_failure is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from time import perf_counter
 
 import msgspec
@@ -62,7 +63,8 @@ class Reference:
         self.complete_at: int | None = None  # bytes that must have arrived; None: the event lacks its end
         self.is_error = False
         position = len(b"\xef\xbb\xbf") if stream.startswith(b"\xef\xbb\xbf") else 0
-        lines, named, error_line = [], b"", False
+        lines: list[bytes] = []
+        named, error_line = b"", False
         while position < len(stream):
             end = min(
                 (at for at in (stream.find(b"\r", position), stream.find(b"\n", position)) if at >= 0),
@@ -90,7 +92,7 @@ class Reference:
 
 def cut(stream: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 @given(STREAMS, st.lists(st.integers(0, 200), max_size=12))

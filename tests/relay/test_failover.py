@@ -107,7 +107,15 @@ ROWS = [
         retry_after="30",
     ),
     Row("429", rate_limited(7), 429, failures=0, state="busy", as_it_was=True, retry_after="7"),
-    Row("429 without a time", rate_limited(None), 429, failures=0, state="busy", as_it_was=True, retry_after="5"),
+    Row(
+        "429 without a time",
+        rate_limited(None),
+        429,
+        failures=0,
+        state="busy",
+        as_it_was=True,
+        retry_after="5",
+    ),
     Row("429 for long", rate_limited(120), 429, failures=0, state="busy", as_it_was=True, retry_after="30"),
     Row("401", unauthorized(), 502, state="misconfigured", failures=0, says="api_key"),
     Row("403", forbidden(), 502, state="misconfigured", failures=0, says="api_key"),
@@ -116,8 +124,22 @@ ROWS = [
     Row("501", not_implemented(), 400, failures=0, code="unsupported"),
     Row("no images", image_unsupported(), 400, failures=0, code="unsupported", says="image input"),
     Row("400", bad_request(), 400, elsewhere=False, failures=0, as_it_was=True),
-    Row("422 with headers", _answer(422, {"detail": "né 😀"}), 422, elsewhere=False, failures=0, as_it_was=True),
-    Row("418 that is no JSON", Status(418, b"teapot\n\xff", content_type="text/plain"), 418, elsewhere=False, failures=0, as_it_was=True),
+    Row(
+        "422 with headers",
+        _answer(422, {"detail": "né 😀"}),
+        422,
+        elsewhere=False,
+        failures=0,
+        as_it_was=True,
+    ),
+    Row(
+        "418 that is no JSON",
+        Status(418, b"teapot\n\xff", content_type="text/plain"),
+        418,
+        elsewhere=False,
+        failures=0,
+        as_it_was=True,
+    ),
 ]
 CASES = [
     pytest.param(row, how == "stream", id=f"{row.name}, {how}")
@@ -157,29 +179,32 @@ async def body_of(server: FakeModelServer, row: Row) -> bytes:
 
 @pytest.mark.parametrize(("row", "stream"), CASES)
 async def test_an_endpoint_alone(row: Row, stream: bool) -> None:
-    async with FakeModelServer("bad") as bad:
-        async with running(bad, server={"request_timeout_seconds": row.timeout}) as daemon, client(daemon) as http:
-            await play(bad, row)
-            with trio.fail_after(15):
-                answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
-            assert answer.status_code == row.status
-            assert answer.headers["x-request-id"]
-            judged(daemon, row)
-            metrics = (await http.get("/metrics")).text
-            assert 'octoroute_model_invocations_total{tier="fast"} 1.0' in metrics
-            assert "octoroute_failovers_total{" not in metrics
-            if row.as_it_was:
-                assert answer.content == await body_of(bad, row)
-                assert answer.headers["x-octoroute-endpoint"] == "bad"
-                assert answer.headers["x-octoroute-attempts"] == "1"
-            else:
-                error = answer.json()["error"]
-                assert error["code"] == row.code
-                assert error.keys() == {"message", "type", "param", "code"}
-                assert "bad" in error["message"]
-                assert row.says in error["message"]
-            assert answer.headers.get("retry-after") == row.retry_after
-            await until(lambda: idle(daemon))
+    async with (
+        FakeModelServer("bad") as bad,
+        running(bad, server={"request_timeout_seconds": row.timeout}) as daemon,
+        client(daemon) as http,
+    ):
+        await play(bad, row)
+        with trio.fail_after(15):
+            answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
+        assert answer.status_code == row.status
+        assert answer.headers["x-request-id"]
+        judged(daemon, row)
+        metrics = (await http.get("/metrics")).text
+        assert 'octoroute_model_invocations_total{tier="fast"} 1.0' in metrics
+        assert "octoroute_failovers_total{" not in metrics
+        if row.as_it_was:
+            assert answer.content == await body_of(bad, row)
+            assert answer.headers["x-octoroute-endpoint"] == "bad"
+            assert answer.headers["x-octoroute-attempts"] == "1"
+        else:
+            error = answer.json()["error"]
+            assert error["code"] == row.code
+            assert error.keys() == {"message", "type", "param", "code"}
+            assert "bad" in error["message"]
+            assert row.says in error["message"]
+        assert answer.headers.get("retry-after") == row.retry_after
+        await until(lambda: idle(daemon))
 
 
 @pytest.mark.parametrize(("row", "stream"), CASES)
@@ -210,24 +235,34 @@ async def test_another_endpoint_beside_it(row: Row, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_whole_json_answer_to_a_streaming_request_is_relayed(stream: bool) -> None:
-    async with FakeModelServer("small", behaviour=Ok(stream=False)) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
-            assert answer.status_code == 200
-            assert answer.json()["choices"][0]["message"]["content"] == "Hello from the fake model."
+    async with (
+        FakeModelServer("small", behaviour=Ok(stream=False)) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
+        assert answer.status_code == 200
+        assert answer.json()["choices"][0]["message"]["content"] == "Hello from the fake model."
 
 
 async def test_what_the_body_is_counts_not_its_content_type() -> None:
-    async with FakeModelServer("small", behaviour=Ok(content_type="text/html")) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            for stream in (True, False):
-                answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
-                assert answer.status_code == 200
-                assert answer.headers["content-type"] == "text/html"
+    async with (
+        FakeModelServer("small", behaviour=Ok(content_type="text/html")) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        for stream in (True, False):
+            answer = await http.post("/v1/chat/completions", json=chat(stream=stream))
+            assert answer.status_code == 200
+            assert answer.headers["content-type"] == "text/html"
 
 
 async def test_a_larger_window_is_asked_when_the_context_is_exceeded() -> None:
-    async with FakeModelServer("small") as small, FakeModelServer("large") as large, FakeModelServer("deep") as deep:
+    async with (
+        FakeModelServer("small") as small,
+        FakeModelServer("large") as large,
+        FakeModelServer("deep") as deep,
+    ):
         small.behaviour = context_exceeded()
         models = {
             "fast": [endpoint(small, priority=2, context_window=2048), endpoint(large, context_window=8192)],
@@ -249,16 +284,19 @@ async def test_a_larger_window_is_asked_when_the_context_is_exceeded() -> None:
 
 
 async def test_a_larger_window_wins_over_the_configured_fallback() -> None:
-    async with FakeModelServer("small", behaviour=context_exceeded()) as small, FakeModelServer("deep") as deep:
-        async with (
-            running({"fast": small, "deep": deep}, routing={"tier_fallback": "none"}) as daemon,
-            client(daemon) as http,
-        ):
-            answer = await http.post("/v1/chat/completions", json=chat("fast"))
-            assert answer.headers["x-octoroute-tier"] == "deep"
+    async with (
+        FakeModelServer("small", behaviour=context_exceeded()) as small,
+        FakeModelServer("deep") as deep,
+        running({"fast": small, "deep": deep}, routing={"tier_fallback": "none"}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat("fast"))
+        assert answer.headers["x-octoroute-tier"] == "deep"
 
 
-IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}]
+IMAGE = [
+    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
+]
 TOOLS = [{"type": "function", "function": {"name": "f"}}]
 
 
@@ -291,12 +329,15 @@ async def test_what_a_request_needs_comes_before_its_tier(
 
 
 async def test_nothing_can_do_what_is_asked() -> None:
-    async with FakeModelServer("small") as small:
-        async with running(endpoint(small, vision=False)) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json={**chat(), "messages": IMAGE})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported")
-            assert "vision" in answer.json()["error"]["message"]
-            assert not small.chats
+    async with (
+        FakeModelServer("small") as small,
+        running(endpoint(small, vision=False)) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json={**chat(), "messages": IMAGE})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported")
+        assert "vision" in answer.json()["error"]["message"]
+        assert not small.chats
 
 
 @pytest.mark.parametrize(
@@ -312,7 +353,11 @@ async def test_nothing_can_do_what_is_asked() -> None:
     ],
 )
 async def test_another_tier_stands_in(chosen: str, fallback: str, answers: str | None, reason: str) -> None:
-    async with FakeModelServer("one") as one, FakeModelServer("two") as two, FakeModelServer("three") as three:
+    async with (
+        FakeModelServer("one") as one,
+        FakeModelServer("two") as two,
+        FakeModelServer("three") as three,
+    ):
         tiers = {"fast": one, "balanced": two, "deep": three}
         async with (
             running(tiers, routing={"tier_fallback": fallback}) as daemon,  # type: ignore[arg-type]
@@ -334,23 +379,31 @@ async def test_another_tier_stands_in(chosen: str, fallback: str, answers: str |
 
 
 async def test_a_tier_without_endpoints_is_stood_in_for() -> None:
-    async with FakeModelServer("small") as small:
-        async with running({"fast": small}) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat("deep"))
-            assert answer.status_code == 200
-            assert answer.headers["x-octoroute-tier"] == "fast"
-            assert answer.headers["x-octoroute-attempts"] == "1"
-            assert answer.headers["x-octoroute-reason"] == "fallback_down"
-    async with FakeModelServer("small") as small:
-        async with running({"fast": small}, routing={"tier_fallback": "none"}) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat("deep"))
-            assert answer.status_code == 503
-            assert answer.headers["retry-after"]
+    async with (
+        FakeModelServer("small") as small,
+        running({"fast": small}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat("deep"))
+        assert answer.status_code == 200
+        assert answer.headers["x-octoroute-tier"] == "fast"
+        assert answer.headers["x-octoroute-attempts"] == "1"
+        assert answer.headers["x-octoroute-reason"] == "fallback_down"
+    async with (
+        FakeModelServer("small") as small,
+        running({"fast": small}, routing={"tier_fallback": "none"}) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat("deep"))
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
 
 
 async def test_one_name_stays_with_that_name() -> None:
     async with FakeModelServer("one") as one, FakeModelServer("one") as twin, FakeModelServer("two") as two:
-        models = {"fast": [endpoint(one, priority=3, aliases=("uno",)), endpoint(two, priority=2), endpoint(twin)]}
+        models = {
+            "fast": [endpoint(one, priority=3, aliases=("uno",)), endpoint(two, priority=2), endpoint(twin)]
+        }
         async with running(models) as daemon, client(daemon) as http:  # type: ignore[arg-type]
             one.behaviour = internal_error()
             answer = await http.post("/v1/chat/completions", json=chat("UNO"))
@@ -386,65 +439,83 @@ async def fail(daemon: Daemon, http: httpx.AsyncClient, times: int, model: str =
 
 
 async def test_last_resort_asks_the_endpoint_that_failed_longest_ago() -> None:
-    async with FakeModelServer("one") as one, FakeModelServer("two") as two:
-        async with running([one, two]) as daemon, client(daemon) as http:
-            one.behaviour = two.behaviour = internal_error()
-            await fail(daemon, http, 3)
-            assert {each.health.state for each in daemon.service.fleet} == {"unhealthy"}
-            oldest = min(daemon.service.fleet, key=lambda each: each.health.last_failure or 0)
-            before = {"one": len(one.chats), "two": len(two.chats)}
-            answer = await http.post("/v1/chat/completions", json=chat())
-            assert answer.status_code == 503
-            assert answer.headers["retry-after"]
-            assert answer.json()["error"]["code"] == "no_healthy_endpoint"
-            assert "something broke" in answer.json()["error"]["message"]
-            after = {"one": len(one.chats), "two": len(two.chats)}
-            assert {name for name in after if after[name] > before[name]} == {oldest.id}
-            one.behaviour = two.behaviour = Ok()
-            answer = await http.post("/v1/chat/completions", json=chat())
-            assert answer.status_code == 200
-            assert of(daemon, answer.headers["x-octoroute-endpoint"]).health.state == "healthy"
-            await until(lambda: idle(daemon))
+    async with (
+        FakeModelServer("one") as one,
+        FakeModelServer("two") as two,
+        running([one, two]) as daemon,
+        client(daemon) as http,
+    ):
+        one.behaviour = two.behaviour = internal_error()
+        await fail(daemon, http, 3)
+        assert {each.health.state for each in daemon.service.fleet} == {"unhealthy"}
+        oldest = min(daemon.service.fleet, key=lambda each: each.health.last_failure or 0)
+        before = {"one": len(one.chats), "two": len(two.chats)}
+        answer = await http.post("/v1/chat/completions", json=chat())
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert answer.json()["error"]["code"] == "no_healthy_endpoint"
+        assert "something broke" in answer.json()["error"]["message"]
+        after = {"one": len(one.chats), "two": len(two.chats)}
+        assert {name for name in after if after[name] > before[name]} == {oldest.id}
+        one.behaviour = two.behaviour = Ok()
+        answer = await http.post("/v1/chat/completions", json=chat())
+        assert answer.status_code == 200
+        assert of(daemon, answer.headers["x-octoroute-endpoint"]).health.state == "healthy"
+        await until(lambda: idle(daemon))
 
 
 async def test_a_misconfigured_endpoint_alone_says_so_each_time() -> None:
-    async with FakeModelServer("bad", behaviour=unauthorized()) as bad:
-        async with running(bad) as daemon, client(daemon) as http:
-            for _ in range(2):
-                answer = await http.post("/v1/chat/completions", json=chat())
-                assert answer.status_code == 502
-                assert "api_key" in answer.json()["error"]["message"]
-            bad.behaviour = Ok()
-            assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
-            assert of(daemon, "bad").health.state == "healthy"
+    async with (
+        FakeModelServer("bad", behaviour=unauthorized()) as bad,
+        running(bad) as daemon,
+        client(daemon) as http,
+    ):
+        for _ in range(2):
+            answer = await http.post("/v1/chat/completions", json=chat())
+            assert answer.status_code == 502
+            assert "api_key" in answer.json()["error"]["message"]
+        bad.behaviour = Ok()
+        assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
+        assert of(daemon, "bad").health.state == "healthy"
 
 
 async def test_a_busy_endpoint_alone_is_asked_all_the_same() -> None:
-    async with FakeModelServer("busy", behaviour=rate_limited(20)) as busy:
-        async with running(busy) as daemon, client(daemon) as http:
-            assert (await http.post("/v1/chat/completions", json=chat())).status_code == 429
-            busy.behaviour = Ok()
-            assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
+    async with (
+        FakeModelServer("busy", behaviour=rate_limited(20)) as busy,
+        running(busy) as daemon,
+        client(daemon) as http,
+    ):
+        assert (await http.post("/v1/chat/completions", json=chat())).status_code == 429
+        busy.behaviour = Ok()
+        assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
 
 
 async def test_a_busy_endpoint_comes_after_the_others() -> None:
-    async with FakeModelServer("busy") as busy, FakeModelServer("free") as free:
-        async with running([endpoint(busy, priority=9), free]) as daemon, client(daemon) as http:
-            busy.queue(rate_limited(20))
-            for _ in range(3):
-                answer = await http.post("/v1/chat/completions", json=chat())
-                assert answer.headers["x-octoroute-endpoint"] == "free"
-            assert len(busy.chats) == 1
+    async with (
+        FakeModelServer("busy") as busy,
+        FakeModelServer("free") as free,
+        running([endpoint(busy, priority=9), free]) as daemon,
+        client(daemon) as http,
+    ):
+        busy.queue(rate_limited(20))
+        for _ in range(3):
+            answer = await http.post("/v1/chat/completions", json=chat())
+            assert answer.headers["x-octoroute-endpoint"] == "free"
+        assert len(busy.chats) == 1
 
 
 async def test_warming_counts_for_no_failure_and_comes_last() -> None:
-    async with FakeModelServer("cold", behaviour=loading()) as cold, FakeModelServer("warm") as warm:
-        async with running([endpoint(cold, priority=9), warm]) as daemon, client(daemon) as http:
-            for _ in range(3):
-                answer = await http.post("/v1/chat/completions", json=chat())
-                assert answer.headers["x-octoroute-endpoint"] == "warm"
-            assert len(cold.chats) == 1
-            assert (of(daemon, "cold").health.state, of(daemon, "cold").health.failures) == ("warming", 0)
+    async with (
+        FakeModelServer("cold", behaviour=loading()) as cold,
+        FakeModelServer("warm") as warm,
+        running([endpoint(cold, priority=9), warm]) as daemon,
+        client(daemon) as http,
+    ):
+        for _ in range(3):
+            answer = await http.post("/v1/chat/completions", json=chat())
+            assert answer.headers["x-octoroute-endpoint"] == "warm"
+        assert len(cold.chats) == 1
+        assert (of(daemon, "cold").health.state, of(daemon, "cold").health.failures) == ("warming", 0)
 
 
 async def test_a_tiers_own_timeout() -> None:
@@ -473,7 +544,9 @@ async def test_the_limit_is_each_attempts_own() -> None:
     async with FakeModelServer("slow", behaviour=Hang()) as slow, FakeModelServer("good") as good:
         good.behaviour = Ok(first_after=0.7 * TIMEOUT)
         async with (
-            running([endpoint(slow, priority=2), good], server={"request_timeout_seconds": TIMEOUT}) as daemon,
+            running(
+                [endpoint(slow, priority=2), good], server={"request_timeout_seconds": TIMEOUT}
+            ) as daemon,
             client(daemon) as http,
         ):
             answer = await http.post("/v1/chat/completions", json=chat())
@@ -482,92 +555,107 @@ async def test_the_limit_is_each_attempts_own() -> None:
 
 
 async def test_a_stream_that_falls_silent_ends_with_an_error_event() -> None:
-    async with FakeModelServer("small", behaviour=Cut(Ok(), 3, "stall", extra=9)) as small:
-        async with (
-            running(small, server={"stream_idle_timeout_seconds": 0.3}) as daemon,
-            client(daemon) as http,
-        ):
-            received = bytearray()
-            with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # what came before counts
-                async with http.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
-                    assert answer.status_code == 200
-                    async for chunk in answer.aiter_raw():
-                        received += chunk
-            assert b"[DONE]" not in received
-            half, _, event = bytes(received).rpartition(b"\n\ndata: ")
-            assert half.count(b"data: ") >= 3
-            error = json.loads(event)["error"]
-            assert error["code"] == "timeout"
-            assert error.keys() == {"message", "type", "param", "code"}
-            assert of(daemon, "small").health.failures == 1
-            with trio.fail_after(5):
-                await small.chats[0].disconnected.wait()
-            await until(lambda: idle(daemon))
+    async with (
+        FakeModelServer("small", behaviour=Cut(Ok(), 3, "stall", extra=9)) as small,
+        running(small, server={"stream_idle_timeout_seconds": 0.3}) as daemon,
+        client(daemon) as http,
+    ):
+        received = bytearray()
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # what came before counts
+            async with http.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
+                assert answer.status_code == 200
+                async for chunk in answer.aiter_raw():
+                    received += chunk
+        assert b"[DONE]" not in received
+        half, _, event = bytes(received).rpartition(b"\n\ndata: ")
+        assert half.count(b"data: ") >= 3
+        error = json.loads(event)["error"]
+        assert error["code"] == "timeout"
+        assert error.keys() == {"message", "type", "param", "code"}
+        assert of(daemon, "small").health.failures == 1
+        with trio.fail_after(5):
+            await small.chats[0].disconnected.wait()
+        await until(lambda: idle(daemon))
 
 
 @pytest.mark.parametrize("how", ["fin", "reset"])
 @pytest.mark.parametrize("pieces", [2, None])
 async def test_a_stream_cut_after_commit_is_never_a_clean_end(how: Any, pieces: int | None) -> None:
-    async with FakeModelServer("small", behaviour=Cut(Ok(done=False), pieces, how)) as small, FakeModelServer("other") as other:
-        async with running([endpoint(small, priority=2), other]) as daemon, client(daemon) as http:
-            received = bytearray()
-            with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # what came before counts
-                async with http.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
-                    async for chunk in answer.aiter_raw():
-                        received += chunk
-            assert json.loads(bytes(received).rpartition(b"\n\ndata: ")[2])["error"]["code"] == "upstream_failed"
-            assert not other.chats
-            assert of(daemon, "small").health.failures == 1
-            metrics = (await http.get("/metrics")).text
-            assert 'octoroute_broken_streams_total{tier="fast"} 1.0' in metrics
-            assert 'octoroute_responses_total{status="200",tier="fast"} 1.0' in metrics
+    async with (
+        FakeModelServer("small", behaviour=Cut(Ok(done=False), pieces, how)) as small,
+        FakeModelServer("other") as other,
+        running([endpoint(small, priority=2), other]) as daemon,
+        client(daemon) as http,
+    ):
+        received = bytearray()
+        with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012  # what came before counts
+            async with http.stream("POST", "/v1/chat/completions", json=chat(stream=True)) as answer:
+                async for chunk in answer.aiter_raw():
+                    received += chunk
+        assert json.loads(bytes(received).rpartition(b"\n\ndata: ")[2])["error"]["code"] == "upstream_failed"
+        assert not other.chats
+        assert of(daemon, "small").health.failures == 1
+        metrics = (await http.get("/metrics")).text
+        assert 'octoroute_broken_streams_total{tier="fast"} 1.0' in metrics
+        assert 'octoroute_responses_total{status="200",tier="fast"} 1.0' in metrics
 
 
 async def test_a_close_delimited_stream_that_just_ends_is_relayed_as_it_is() -> None:
-    async with FakeModelServer("small", behaviour=Ok(framing="close", done=False)) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat(stream=True))
-            assert answer.text.count("data: ") == 8
-            assert of(daemon, "small").health.failures == 0
+    async with (
+        FakeModelServer("small", behaviour=Ok(framing="close", done=False)) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat(stream=True))
+        assert answer.text.count("data: ") == 8
+        assert of(daemon, "small").health.failures == 0
 
 
 BIG = Ok(message={"role": "assistant", "content": "x" * (9 * 1024 * 1024)})
 
 
 async def test_a_buffered_answer_over_8_mib_passes_through() -> None:
-    async with FakeModelServer("small", behaviour=BIG) as small:
-        async with running(small) as daemon, client(daemon) as http:
-            answer = await http.post("/v1/chat/completions", json=chat())
-            assert len(answer.json()["choices"][0]["message"]["content"]) == 9 * 1024 * 1024
-            legacy = await http.post("/chat", json={"message": "hi", "task_type": "casual_chat"})
-            assert legacy.status_code == 502
-            assert "8 MiB" in legacy.json()["error"]
-            await until(lambda: idle(daemon))
+    async with (
+        FakeModelServer("small", behaviour=BIG) as small,
+        running(small) as daemon,
+        client(daemon) as http,
+    ):
+        answer = await http.post("/v1/chat/completions", json=chat())
+        assert len(answer.json()["choices"][0]["message"]["content"]) == 9 * 1024 * 1024
+        legacy = await http.post("/chat", json={"message": "hi", "task_type": "casual_chat"})
+        assert legacy.status_code == 502
+        assert "8 MiB" in legacy.json()["error"]
+        await until(lambda: idle(daemon))
 
 
-@pytest.mark.parametrize(("extra", "fails_over"), [(7 * 1024 * 1024, True), (8 * 1024 * 1024 + 200_000, False)])
+@pytest.mark.parametrize(
+    ("extra", "fails_over"), [(7 * 1024 * 1024, True), (8 * 1024 * 1024 + 200_000, False)]
+)
 async def test_a_cut_buffered_answer_fails_over_up_to_8_mib(extra: int, fails_over: bool) -> None:
-    async with FakeModelServer("small", behaviour=Cut(BIG, 0, extra=extra)) as small, FakeModelServer("b") as other:
-        async with running([endpoint(small, priority=2), other]) as daemon, client(daemon) as http:
-            post = partial(http.post, "/v1/chat/completions", json=chat())
-            if fails_over:
-                assert (await post()).headers["x-octoroute-endpoint"] == "b"
-            else:
-                with pytest.raises(httpx.RemoteProtocolError):
-                    await post()
-                assert not other.chats
-            assert of(daemon, "small").health.failures == 1
+    async with (
+        FakeModelServer("small", behaviour=Cut(BIG, 0, extra=extra)) as small,
+        FakeModelServer("b") as other,
+        running([endpoint(small, priority=2), other]) as daemon,
+        client(daemon) as http,
+    ):
+        post = partial(http.post, "/v1/chat/completions", json=chat())
+        if fails_over:
+            assert (await post()).headers["x-octoroute-endpoint"] == "b"
+        else:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await post()
+            assert not other.chats
+        assert of(daemon, "small").health.failures == 1
 
 
 async def test_a_stale_kept_connection_is_no_attempt_and_blames_nobody() -> None:
-    async with FakeModelServer("small") as small:
-        async with running(small) as daemon, client(daemon) as http:
-            small.queue(Ok(), Drop("fin"), Ok())
-            assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
-            answer = await http.post("/v1/chat/completions", json=chat())
-            assert answer.status_code == 200
-            assert answer.headers["x-octoroute-attempts"] == "1"
-            assert of(daemon, "small").health.failures == 0
-            metrics = (await http.get("/metrics")).text
-            assert 'octoroute_model_invocations_total{tier="fast"} 2.0' in metrics
-            assert "octoroute_failovers_total{" not in metrics
+    async with FakeModelServer("small") as small, running(small) as daemon, client(daemon) as http:
+        small.queue(Ok(), Drop("fin"), Ok())
+        assert (await http.post("/v1/chat/completions", json=chat())).status_code == 200
+        answer = await http.post("/v1/chat/completions", json=chat())
+        assert answer.status_code == 200
+        assert answer.headers["x-octoroute-attempts"] == "1"
+        assert of(daemon, "small").health.failures == 0
+        metrics = (await http.get("/metrics")).text
+        assert 'octoroute_model_invocations_total{tier="fast"} 2.0' in metrics
+        assert "octoroute_failovers_total{" not in metrics

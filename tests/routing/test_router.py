@@ -30,7 +30,7 @@ def router(**settings: Any) -> Router:
 
 
 async def decided(request: ChatRequest, metadata: Metadata | None = None, **settings: Any) -> Decision:
-    return router(**settings).decide(request, metadata or request.metadata)
+    return await router(**settings).decide(request, metadata or request.metadata)
 
 
 @pytest.mark.parametrize("model", ["fast", "Fast", "balanced", "DEEP"])

@@ -76,7 +76,7 @@ def test_a_filter_is_read(text: str, levels: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("text", ["loud", "info,x=loud", "octoroute.routing", "info=", "x=debug=y"])
 def test_an_unknown_level_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="unknown log level '.*': must be one of debug, info"):
+    with pytest.raises(ValueError, match=r"unknown log level '.*': must be one of debug, info"):
         logs.parse_levels(text)
 
 
@@ -194,11 +194,11 @@ def test_a_traceback_shows_no_variables(log_format: str) -> None:
     stream = configured(log_format=log_format)
     prompt = "what the user " + "asked"
     try:
-        raise ValueError("a defect")
+        int("a defect")
     except ValueError as error:
         logs.get_logger("x").error("defect", exc_info=error)
     text = stream.getvalue()
-    assert "ValueError: a defect" in text
+    assert "ValueError: invalid literal" in text
     assert "Traceback" in text
     assert prompt not in text
     if log_format == "console":
@@ -220,7 +220,7 @@ def test_a_log_that_cannot_be_written_disturbs_nobody(error: Exception) -> None:
             raise error
 
     for log_format in ("json", "console"):
-        logs.configure("info", log_format, Gone())  # type: ignore[arg-type]
+        logs.configure("info", log_format, Gone())
         logs.get_logger("x").info("hello")
 
 
@@ -229,13 +229,13 @@ def test_what_libraries_log_comes_along_from_warnings_up() -> None:
     logging.getLogger("hypercorn.error").info("too much")
     logging.getLogger("hypercorn.error").warning("odd: %s", "x")
     try:
-        raise ValueError("a defect")
+        int("a defect")
     except ValueError:
         logging.getLogger("hypercorn").exception("broken")
     first, second = lines(stream)
     assert (first["module"], first["level"], first["event"]) == ("hypercorn.error", "warning", "odd: x")
     assert (second["level"], second["event"]) == ("error", "broken")
-    assert "ValueError: a defect" in second["exception"]
+    assert "ValueError: invalid literal" in second["exception"]
 
 
 # Events
