@@ -60,6 +60,7 @@ async def run(
             results = await daemon.first_sweep()
             root.start_soon(daemon.service.supervisor.run, name="monitor")
             root.start_soon(daemon.cut_after_drain, name="cut after drain")
+            root.start_soon(daemon.app.keep_clients, name="keep clients")
             await root.start(daemon.serve, sockets, tls, name="server")
             daemon.url = reachable_url(config, sockets[0].getsockname()[1])
             announce(start_message(daemon, results))

@@ -94,6 +94,7 @@ async def test_a_monitor_that_crashes_is_started_again(monkeypatch: pytest.Monke
         sweep = Monitor.sweep
 
         async def crash(_self: Monitor) -> None:
+            await trio.lowlevel.checkpoint()
             monkeypatch.setattr(Monitor, "sweep", sweep)
             raise RuntimeError("a defect")
 

@@ -154,16 +154,19 @@ async def test_a_signal_while_it_starts_stops_it(tmp_path: Path) -> None:
 
 
 async def test_a_buffered_request_finishes_and_its_client_is_told_to_leave() -> None:
-    async with FakeModelServer(behaviour=Ok(first_after=0.5)) as fake, running(fake) as daemon:
-        async with raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(request("POST", CHAT, chat()))
-                await fake.wait_for(1)
-                daemon.drain("the test says so")
-                answer = await http.answer()
-                assert answer.status == 200
-                assert answer.headers["connection"] == "close"
-                await daemon.served.wait()
+    async with (
+        FakeModelServer(behaviour=Ok(first_after=0.5)) as fake,
+        running(fake) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat()))
+            await fake.wait_for(1)
+            daemon.drain("the test says so")
+            answer = await http.answer()
+            assert answer.status == 200
+            assert answer.headers["connection"] == "close"
+            await daemon.served.wait()
 
 
 async def test_a_pipelined_request_is_refused_and_does_not_hold_up_the_end() -> None:
@@ -171,93 +174,102 @@ async def test_a_pipelined_request_is_refused_and_does_not_hold_up_the_end() -> 
     async with (
         FakeModelServer(behaviour=held) as fake,
         running(fake, server={"drain_timeout_seconds": 60}) as daemon,
+        raw_client(daemon) as http,
     ):
-        async with raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(request("POST", CHAT, chat(stream=True)) + request("POST", CHAT, chat()))
-                await http.body_has(b"first")
-                daemon.drain("the test says so")
-                held.go.set()
-                assert (await http.answer()).body.endswith(b"[DONE]\n\n")
-                try:
-                    answer = await http.answer()
-                except Ended:
-                    pass
-                else:
-                    assert (answer.status, answer.headers["connection"]) == (503, "close")
-                await daemon.served.wait()
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=True)) + request("POST", CHAT, chat()))
+            await http.body_has(b"first")
+            daemon.drain("the test says so")
+            held.go.set()
+            assert (await http.answer()).body.endswith(b"[DONE]\n\n")
+            try:
+                answer = await http.answer()
+            except Ended:
+                pass
+            else:
+                assert (answer.status, answer.headers["connection"]) == (503, "close")
+            await daemon.served.wait()
     assert len(fake.chats) == 1
 
 
 async def test_a_request_whose_body_arrives_while_draining_is_refused() -> None:
     held = Held()
     whole = request("POST", CHAT, chat())
-    async with FakeModelServer(behaviour=held) as fake, running(fake) as daemon:
-        async with raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(whole[:-5])
-                await until(lambda: daemon.app.exchanges)
-                daemon.drain("the test says so")
-                await http.send(whole[-5:])
-                answer = await http.answer()
-                # It was accepted before: it may be answered, or refused, but not forgotten.
-                assert answer.status in {200, 503}
-                assert answer.headers["connection"] == "close"
-                await daemon.served.wait()
+    async with (
+        FakeModelServer(behaviour=held) as fake,
+        running(fake) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(whole[:-5])
+            await until(lambda: daemon.app.exchanges)
+            daemon.drain("the test says so")
+            await http.send(whole[-5:])
+            answer = await http.answer()
+            # It was accepted before: it may be answered, or refused, but not forgotten.
+            assert answer.status in {200, 503}
+            assert answer.headers["connection"] == "close"
+            await daemon.served.wait()
 
 
 async def test_half_a_head_does_not_hold_up_the_end() -> None:
-    async with FakeModelServer() as fake, running(fake, server={"drain_timeout_seconds": 60}) as daemon:
-        async with raw_client(daemon) as http:
-            await http.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc")
-            await trio.testing.wait_all_tasks_blocked(0.05)
-            daemon.drain("the test says so")
-            with trio.fail_after(SECONDS):
-                await daemon.served.wait()
+    async with (
+        FakeModelServer() as fake,
+        running(fake, server={"drain_timeout_seconds": 60}) as daemon,
+        raw_client(daemon) as http,
+    ):
+        await http.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: loc")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        daemon.drain("the test says so")
+        with trio.fail_after(SECONDS):
+            await daemon.served.wait()
 
 
 async def test_who_waits_in_a_queue_is_refused() -> None:
     held = Held()
-    async with FakeModelServer(behaviour=held) as fake:
-        async with running(endpoint(fake, max_concurrent=1)) as daemon, client(daemon) as http:
-            answers: list[httpx.Response] = []
+    async with (
+        FakeModelServer(behaviour=held) as fake,
+        running(endpoint(fake, max_concurrent=1)) as daemon,
+        client(daemon) as http,
+    ):
+        answers: list[httpx.Response] = []
 
-            async def ask() -> None:
-                answers.append(await http.post(CHAT, json=chat(stream=True)))
+        async def ask() -> None:
+            answers.append(await http.post(CHAT, json=chat(stream=True)))
 
-            with trio.fail_after(SECONDS):
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(ask)
-                    await fake.wait_for(1)
-                    nursery.start_soon(ask)
-                    await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
-                    daemon.drain("the test says so")
-                    await until(lambda: answers)
-                    assert answers[0].status_code == 503
-                    assert answers[0].json()["error"]["code"] == "shutting_down"
-                    assert answers[0].headers["connection"] == "close"
-                    assert answers[0].headers["retry-after"]
-                    held.go.set()
-                await daemon.served.wait()
-            assert answers[1].text.endswith("[DONE]\n\n")
+        with trio.fail_after(SECONDS):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await fake.wait_for(1)
+                nursery.start_soon(ask)
+                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
+                daemon.drain("the test says so")
+                await until(lambda: answers)
+                assert answers[0].status_code == 503
+                assert answers[0].json()["error"]["code"] == "shutting_down"
+                assert answers[0].headers["connection"] == "close"
+                assert answers[0].headers["retry-after"]
+                held.go.set()
+            await daemon.served.wait()
+        assert answers[1].text.endswith("[DONE]\n\n")
 
 
 async def test_a_request_that_has_no_answer_yet_is_told_so_when_it_is_cut() -> None:
     async with (
         FakeModelServer(behaviour=Hang()) as fake,
         running(fake, server={"drain_timeout_seconds": 0.2}) as daemon,
+        client(daemon) as http,
     ):
-        async with client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                async with trio.open_nursery() as nursery:
+        with trio.fail_after(SECONDS):
+            async with trio.open_nursery() as nursery:
 
-                    async def stop() -> None:
-                        await fake.wait_for(1)
-                        daemon.drain("the test says so")
+                async def stop() -> None:
+                    await fake.wait_for(1)
+                    daemon.drain("the test says so")
 
-                    nursery.start_soon(stop)
-                    answer = await http.post(CHAT, json=chat())
-                assert answer.status_code == 503
-                assert answer.json()["error"]["code"] == "shutting_down"
-                await daemon.served.wait()
-                await fake.chats[0].disconnected.wait()
+                nursery.start_soon(stop)
+                answer = await http.post(CHAT, json=chat())
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "shutting_down"
+            await daemon.served.wait()
+            await fake.chats[0].disconnected.wait()

@@ -93,6 +93,7 @@ async def test_a_crash_in_a_nursery_is_one(autojump_clock: MockClock) -> None:
         if runs == 1:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(crash)
+                nursery.start_soon(trio.sleep, 1)
 
     async def crash() -> None:
         raise ValueError("crash")

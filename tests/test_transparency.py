@@ -213,7 +213,7 @@ def test_a_body_keeps_every_byte_but_the_models(
 async def test_bodies_arrive_upstream_with_every_byte(requests: list[list[Member]], wanted: Wanted) -> None:
     async with FakeModelServer("small") as small:
         place = endpoint(small, max_tokens=wanted.max_tokens, temperature=wanted.temperature)
-        async with running(dict.fromkeys(("fast",), place)) as daemon, client(daemon) as http:  # type: ignore[arg-type]
+        async with running(place) as daemon, client(daemon) as http:
             for number, request in enumerate(requests, 1):
                 answer = await http.post("/v1/chat/completions", content=_written(request, {}, ("", "")))
                 assert answer.status_code == 200, answer.text
@@ -375,7 +375,7 @@ async def test_headers_come_back_but_for_those_of_the_connection(stream: bool) -
 async def test_request_ids(sent: str, kept: bool) -> None:
     async with FakeModelServer("small") as small, running(small) as daemon, client(daemon) as http:
         for path in ("/health", "/nowhere", "/v1/chat/completions", "/metrics"):
-            answer = await http.get(path, headers={"X-Request-Id": sent.encode("latin-1")})
+            answer = await http.get(path, headers={b"X-Request-Id": sent.encode("latin-1")})
             given_id = answer.headers["x-request-id"]
             assert answer.headers.get_list("x-request-id") == [given_id]
             assert (given_id == sent) is kept

@@ -7,7 +7,6 @@ import json
 import httpx
 import pytest
 import trio
-from hypercorn.typing import ASGISendCallable
 from quart import Response
 
 from octoroute import server as server_module
@@ -55,16 +54,19 @@ async def test_trap_1_a_connection_is_kept_and_closed_when_it_has_been_idle(
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_trap_1_an_idle_connection_does_not_hold_up_the_end(*, stream: bool) -> None:
-    async with FakeModelServer() as fake, running(fake, server={"drain_timeout_seconds": 30}) as daemon:
-        async with raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(request("POST", CHAT, chat(stream=stream)))
-                assert (await http.answer()).status == 200
-            daemon.drain("the test says so")
-            with trio.fail_after(2):
-                await daemon.served.wait()
-            with trio.fail_after(2), pytest.raises(Ended):
-                await http.answer()
+    async with (
+        FakeModelServer() as fake,
+        running(fake, server={"drain_timeout_seconds": 30}) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=stream)))
+            assert (await http.answer()).status == 200
+        daemon.drain("the test says so")
+        with trio.fail_after(2):
+            await daemon.served.wait()
+        with trio.fail_after(2), pytest.raises(Ended):
+            await http.answer()
 
 
 # 2. Early refusal
@@ -164,38 +166,43 @@ async def test_trap_3_a_client_that_stops_reading_holds_up_nobody() -> None:
     async with (
         FakeModelServer(behaviour=BIG) as fake,
         running(fake, server={"drain_timeout_seconds": 0.3}) as daemon,
+        raw_client(daemon) as http,
+        client(daemon) as other,
     ):
-        async with raw_client(daemon) as http, client(daemon) as other:
-            with trio.fail_after(SECONDS):
-                await stalled(daemon, http)
-                assert connection_tasks() == 1
-                fake.queue(Ok())
-                assert (await other.post(CHAT, json=chat())).status_code == 200
-                daemon.drain("the test says so")
-                await daemon.served.wait()
-                await fake.chats[0].disconnected.wait()
+        with trio.fail_after(SECONDS):
+            await stalled(daemon, http)
+            assert connection_tasks() == 1
+            fake.queue(Ok())
+            assert (await other.post(CHAT, json=chat())).status_code == 200
+            daemon.drain("the test says so")
+            await daemon.served.wait()
+            await fake.chats[0].disconnected.wait()
 
 
 async def test_trap_3_a_client_that_takes_nothing_is_cut_off() -> None:
-    async with FakeModelServer(behaviour=BIG) as fake:
-        async with running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon:
-            async with raw_client(daemon) as http:
-                with trio.fail_after(SECONDS):
-                    await http.send(request("POST", CHAT, chat(stream=True)))
-                    await fake.wait_for(1)
-                    await fake.chats[0].disconnected.wait()
-                await nothing_left(daemon)
+    async with (
+        FakeModelServer(behaviour=BIG) as fake,
+        running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=True)))
+            await fake.wait_for(1)
+            await fake.chats[0].disconnected.wait()
+        await nothing_left(daemon)
 
 
 async def test_trap_3_one_that_has_pipelined_a_second_request_is_cut_off_too() -> None:
-    async with FakeModelServer(behaviour=BIG) as fake:
-        async with running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon:
-            async with raw_client(daemon) as http:
-                with trio.fail_after(SECONDS):
-                    await http.send(request("POST", CHAT, chat(stream=True)) + request("GET", "/health"))
-                    await fake.wait_for(1)
-                    await fake.chats[0].disconnected.wait()
-                await nothing_left(daemon)
+    async with (
+        FakeModelServer(behaviour=BIG) as fake,
+        running(fake, server={"stream_idle_timeout_seconds": 0.5}) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=True)) + request("GET", "/health"))
+            await fake.wait_for(1)
+            await fake.chats[0].disconnected.wait()
+        await nothing_left(daemon)
 
 
 # 4. A cancel between the handler's return and the body
@@ -206,20 +213,23 @@ async def test_trap_4_a_cancel_before_the_body_is_entered_gives_everything_back(
 ) -> None:
     respond = Connection._respond
 
-    async def leave_first(self: Connection, send: ASGISendCallable, response: Response) -> None:
+    async def leave_first(self: Connection, response: Response) -> None:
         self._exchange.disconnected()
-        await respond(self, send, response)
+        await respond(self, response)
 
     monkeypatch.setattr(Connection, "_respond", leave_first)
-    async with FakeModelServer(behaviour=Ok(["a"] * 1000, between=0.05)) as fake:
-        async with running(endpoint(fake, max_concurrent=1)) as daemon, raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(request("POST", CHAT, chat(stream=True)))
-                await fake.wait_for(1)
-                await fake.chats[0].disconnected.wait()
-                await until(lambda: not daemon.app.exchanges)
-            (one,) = daemon.service.fleet
-            assert one.in_flight == 0
+    async with (
+        FakeModelServer(behaviour=Ok(["a"] * 1000, between=0.05)) as fake,
+        running(endpoint(fake, max_concurrent=1)) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=True)))
+            await fake.wait_for(1)
+            await fake.chats[0].disconnected.wait()
+            await until(lambda: not daemon.app.exchanges)
+        (one,) = daemon.service.fleet
+        assert one.in_flight == 0
 
 
 # 5. Response timeout
@@ -239,31 +249,35 @@ async def test_trap_5_no_time_limit_of_quart_cuts_a_stream() -> None:
 @pytest.mark.parametrize("how", ["fin", "reset"])
 @pytest.mark.parametrize("extra", [0, 10])
 async def test_trap_7_a_stream_that_is_cut_short_does_not_end_like_a_whole_one(how: str, extra: int) -> None:
-    async with FakeModelServer(behaviour=Cut(Ok(["a"] * 20), 3, how, extra=extra)) as fake:  # type: ignore[arg-type]
-        async with running(fake) as daemon, raw_client(daemon) as http:
-            with trio.fail_after(SECONDS):
-                await http.send(request("POST", CHAT, chat(stream=True)))
-                received = await http.rest()
-            assert received.count(b'"content":"a"') >= 1
-            assert b"[DONE]" not in received
-            assert not received.endswith(b"0\r\n\r\n")
-            event = received.rsplit(b"data: ", 1)[1].split(b"\n")[0]
-            assert json.loads(event)["error"]["code"] == "upstream_failed"
-            async with client(daemon) as sdk:
-                with pytest.raises(httpx.RemoteProtocolError):
-                    await sdk.post(CHAT, json=chat(stream=True))
+    async with (
+        FakeModelServer(behaviour=Cut(Ok(["a"] * 20), 3, how, extra=extra)) as fake,  # type: ignore[arg-type]
+        running(fake) as daemon,
+        raw_client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS):
+            await http.send(request("POST", CHAT, chat(stream=True)))
+            received = await http.rest()
+        assert received.count(b'"content":"a"') >= 1
+        assert b"[DONE]" not in received
+        assert not received.endswith(b"0\r\n\r\n")
+        event = received.rsplit(b"data: ", 1)[1].split(b"\n")[0]
+        assert json.loads(event)["error"]["code"] == "upstream_failed"
+        async with client(daemon) as sdk:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await sdk.post(CHAT, json=chat(stream=True))
 
 
 async def test_trap_7_a_long_buffered_answer_that_is_cut_short_ends_without_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(attempt, "MAX_BUFFERED", 100_000)
-    async with FakeModelServer(
-        behaviour=Cut(Ok(["a" * 500_000], framing="chunked"), 1, extra=200_000)
-    ) as fake:
-        async with running(fake) as daemon, client(daemon) as http:
-            with trio.fail_after(SECONDS), pytest.raises(httpx.RemoteProtocolError):
-                await http.post(CHAT, json=chat())
+    async with (
+        FakeModelServer(behaviour=Cut(Ok(["a" * 500_000], framing="chunked"), 1, extra=200_000)) as fake,
+        running(fake) as daemon,
+        client(daemon) as http,
+    ):
+        with trio.fail_after(SECONDS), pytest.raises(httpx.RemoteProtocolError):
+            await http.post(CHAT, json=chat())
 
 
 # 14. A cancel while connecting

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 from quart import Response
+from quart.wrappers.response import ResponseBody
 
 from octoroute.config.model import Config
 from octoroute.fleet.fleet import Fleet
@@ -50,7 +52,8 @@ def relayed(exchange: Exchange, config: Config, fleet: Fleet, outcome: Outcome) 
             on_broken=lambda detail: fleet.record(endpoint, "failure", detail),
         )
         length = None if answer.rest is not None else sum(map(len, answer.begun))
-        response = Response(body, answer.status)
+        response = Response(status=answer.status)
+        response.response = cast("ResponseBody", body)  # it is entered and iterated, like quart's own
     else:
         response = Response(answer.body, answer.status)
         length = len(answer.body)

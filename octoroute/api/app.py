@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal, cast
 
+import trio
 from msgspec import Struct
 from quart import Response, request
 from quart_trio import QuartTrio
@@ -79,6 +80,32 @@ class App(QuartTrio):
         if path in self._paths:
             return path
         return "/v1/models/…" if path.startswith("/v1/models/") else "(unknown)"
+
+    async def keep_clients(self) -> None:
+        """Send a comment on each streaming request that has waited for `keepalive_seconds`; until cancelled.
+
+        One task for all, so that a request that is answered soon pays nothing for it.
+        """
+        async with trio.open_nursery() as nursery:
+            while True:
+                seconds = self.service.config.server.keepalive_seconds
+                await trio.sleep(min(1.0, seconds / 4) if seconds else 1.0)
+                if seconds:
+                    self._keep_silent_ones(seconds, nursery)
+
+    def _keep_silent_ones(self, seconds: float, nursery: trio.Nursery) -> None:
+        # Not part of the loop above: while that sleeps, it would hold the last exchange, with all that this holds.
+        now = trio.current_time()
+        for exchange in self.exchanges:
+            if now - exchange.silent_since >= seconds and exchange.keep_alive is not None:
+                exchange.silent_since = now
+                nursery.start_soon(self._keep_client, exchange.keep_alive, name=f"keep alive {exchange.id}")
+
+    async def _keep_client(self, keep_alive: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await keep_alive()
+        except Exception as error:  # its own request will find out; the others must be kept alive
+            log.error("defect in keeping a client", exc_info=error)
 
     async def _admit(self) -> None:
         """Before every handler: is the daemon stopping, does the client have a key."""

@@ -63,6 +63,8 @@ async def read_body(exchange: Exchange) -> bytes:
 async def answer(now: Service, exchange: Exchange, chat: ChatRequest, metadata: Metadata) -> Outcome:
     """Route a request and have it answered; what it is served with stays the same to its end."""
     exchange.stream = chat.stream
+    if chat.stream:
+        exchange.silent_since = exchange.started
     decision = await now.router.decide(chat, metadata)
     exchange.routed(decision.route, decision.facts, decision.seconds)
     headers = to_server(request.scope["headers"], exchange.id)

@@ -9,6 +9,7 @@ one (trap 7). Here the TCP connection itself says when its client is gone, and n
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
@@ -17,9 +18,10 @@ from quart.utils import encode_headers
 from quart.wrappers import Response
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 
-from octoroute.errors import BodyTooLarge, RequestTimeout
+from octoroute.errors import BodyTooLarge, RequestTimeout, UpstreamFailed
 from octoroute.openai.errors import error_body
-from octoroute.openai.sse import error_event
+from octoroute.openai.sse import comment, error_event, error_of
+from octoroute.relay.body import RelayBody
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.headers import request_id
 
@@ -106,7 +108,12 @@ class Connection(TrioASGIHTTPConnection):
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Serve the request; whatever the ending, what the exchange holds is given back and one event published."""
         self._exchange = exchange = self._open_exchange()
+        self._send = send
         self._begun = False
+        self._answering = False
+        self._kept_alive = False
+        self._speaking = trio.Lock()
+        exchange.keep_alive = self._keep_alive
         request = self._create_request_from_scope(send)
         # ASGI's own place for what belongs to a connection and a request: handlers read it from there.
         state = cast("dict[str, Any]", self.scope)["state"]
@@ -117,12 +124,12 @@ class Connection(TrioASGIHTTPConnection):
         self.app.exchanges.add(exchange)
         try:
             with exchange.scope:
-                await self._respond(send, cast("Response", await self.app.handle_request(request)))
+                await self._answer(cast("Response", await self.app.handle_request(request)))
             # After `[DONE]` there is nothing left to say, nor is it an interruption when the client leaves.
             if exchange.scope.cancelled_caught and not exchange.client_gone and not exchange.said_done:
-                await self._say_why(send)
+                await self._say_why()
         finally:
-            self._wire.on_disconnect = None
+            self._wire.on_disconnect = exchange.keep_alive = None
             self.app.exchanges.discard(exchange)
             await exchange.release()
             exchange.finished()
@@ -138,8 +145,63 @@ class Connection(TrioASGIHTTPConnection):
             publish=self.app.publish,
         )
 
-    async def _respond(self, send: ASGISendCallable, response: Response) -> None:
-        exchange = self._exchange
+    async def _keep_alive(self) -> None:
+        """Send a comment, after the head of a stream if that is not out yet: no client or proxy gives up then."""
+        async with self._speaking:
+            if self._answering or self._exchange.scope.cancel_called:
+                return
+            if not self._begun:
+                self._begun = self._kept_alive = True
+                self._exchange.answered_status = 200
+                headers = [
+                    (b"content-type", b"text/event-stream"),
+                    (b"cache-control", b"no-cache"),
+                    (b"x-request-id", self._exchange.id.encode()),
+                ]
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send_part(comment("waiting"))
+
+    async def _answer(self, response: Response) -> None:
+        self._answering = True
+        self._exchange.silent_since = inf
+        if self._kept_alive:
+            async with self._speaking:
+                await self._go_on(response)
+        else:
+            await self._respond(response)
+
+    async def _go_on(self, response: Response) -> None:
+        """Answer after the head is out: with the stream that was waited for, or with why there is none."""
+        exchange, body = self._exchange, response.response
+        if isinstance(body, RelayBody) and body.events:
+            assert exchange.endpoint is not None
+            exchange.committed()
+            # What the headers would have said.
+            await self._send_part(
+                comment(f"octoroute tier={exchange.endpoint.tier} endpoint={exchange.endpoint.id}")
+            )
+            async for data in body:
+                exchange.bytes_out += len(data)
+                await self._send_part(data)
+            if not exchange.broken:
+                self._wire.on_disconnect = None
+                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
+        refusal = error_of(await response.get_data(as_text=False))
+        if refusal is None:
+            refusal = error_body(
+                UpstreamFailed(
+                    "The model server answered without a stream, after others had kept it waiting."
+                )
+            )
+        exchange.broken = True
+        await self._send_part(error_event(refusal))
+
+    async def _send_part(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _respond(self, response: Response) -> None:
+        exchange, send = self._exchange, self._send
         headers = [*encode_headers(response.headers), (b"x-request-id", exchange.id.encode())]
         early = not (self._incoming.complete or await self._incoming.discard(BODY_ARRIVES_SECONDS))
         # Early: the rest of the request is still on its way; a kept connection would take it for the next one.
@@ -174,7 +236,7 @@ class Connection(TrioASGIHTTPConnection):
         self._wire.on_disconnect = None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _say_why(self, send: ASGISendCallable) -> None:
+    async def _say_why(self) -> None:
         """The exchange was cancelled, not by its client: tell that one, briefly."""
         exchange = self._exchange
         error = exchange.interruption()
@@ -183,9 +245,8 @@ class Connection(TrioASGIHTTPConnection):
                 exchange.endpoint = None  # no answer of its is relayed
                 response = self.app.error_response(error, self.scope["path"])
                 response.headers["connection"] = "close"
-                await self._respond(send, response)
+                await self._respond(response)
             else:
                 exchange.broken = True
                 if exchange.stream:
-                    event = error_event(error_body(error))
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
+                    await self._send_part(error_event(error_body(error)))

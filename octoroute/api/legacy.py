@@ -84,11 +84,8 @@ def _whole(outcome: Outcome) -> bytes:
 def _refused(outcome: Outcome, body: bytes) -> Response:
     """The model server's refusal, with its own status, in the words of this API."""
     message = f"Endpoint {outcome.endpoint.id} refused the message{server_message(body)}."
-    wait = {
-        "Retry-After": value.decode("latin-1")
-        for name, value in outcome.answer.headers
-        if name.lower() == b"retry-after"
-    }
+    kept = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in outcome.answer.headers}
+    wait = {"Retry-After": kept["retry-after"]} if "retry-after" in kept else {}
     return json_response({"error": message}, outcome.answer.status, wait)
 
 

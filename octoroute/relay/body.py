@@ -35,7 +35,7 @@ class RelayBody:
         self._exchange = exchange
         self._begun = deque(answer.begun)
         self._rest = answer.rest
-        self._events = answer.events
+        self.events = answer.events
         self._idle_seconds = idle_seconds
         self._on_broken = on_broken
         self._tail: deque[bytes] = deque(maxlen=TAIL_CHUNKS)
@@ -57,7 +57,7 @@ class RelayBody:
             self._ended()
             raise
         self._tail.append(chunk)
-        if self._events:
+        if self.events:
             self._end = (self._end + chunk[-END_BYTES:])[-END_BYTES:]
             if self._end.rstrip().endswith(DONE):
                 self._exchange.said_done = True
@@ -82,11 +82,11 @@ class RelayBody:
         self._exchange.broken = True
         self._exchange.error = error.message
         self._on_broken(error.message)
-        if not self._events:
+        if not self.events:
             raise StopAsyncIteration
         return error_event(error_body(error))
 
     def _ended(self) -> None:
         if not self._exchange.broken:
             tail = b"".join(self._tail)
-            self._exchange.usage = usage_of_events(tail) if self._events else usage_of_answer(tail)
+            self._exchange.usage = usage_of_events(tail) if self.events else usage_of_answer(tail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
 
 import trio
 
@@ -42,6 +43,9 @@ class Exchange:
         self.path = path
         self.client = client
         self.scope = trio.CancelScope()
+        self.keep_alive: Callable[[], Awaitable[None]] | None = None
+        """Tells the client that it is not forgotten; None where there is nothing to keep alive."""
+        self.silent_since = inf
         self.cancelled_because: str | None = None
         self.client_gone = False
         self.said_done = False

@@ -129,11 +129,8 @@ def _render_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     }
     try:
         return msgspec.json.encode(line, enc_hook=repr).decode()
-    except (
-        ValueError,
-        TypeError,
-        RecursionError,
-    ):  # half an emoji, a key that is no text: told as Python writes it
+    except (ValueError, TypeError, RecursionError):
+        # Half an emoji, a key that is no text: told as Python writes it.
         written = {key: value if isinstance(value, str) else repr(value) for key, value in line.items()}
         safe = {key: value.encode("utf-8", "backslashreplace").decode() for key, value in written.items()}
         return msgspec.json.encode(safe).decode()

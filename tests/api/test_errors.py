@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 
 from tests.fakes.model_server import FakeModelServer, bad_request, internal_error, rate_limited
 from tests.serving import chat, client, endpoint, running
@@ -143,6 +144,7 @@ async def test_a_body_that_is_too_large(chunked: bool, path: str) -> None:
 
         async def parts() -> Any:
             for start in range(0, len(body), 100):
+                await trio.lowlevel.checkpoint()
                 yield body[start : start + 100]
 
         answer = await http.post(path, content=parts() if chunked else body)

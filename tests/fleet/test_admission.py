@@ -246,11 +246,15 @@ async def test_a_change_of_health_serves_who_waits(autojump_clock: MockClock) ->
     full, back = make_endpoint("full"), make_endpoint("back", places=2)
     up: list[Endpoint] = [full]
     admission = Admission(5, 10)
+
+    def first_up() -> Endpoint | None:
+        return any_of(*up)()
+
     taken(admission, full)
     async with trio.open_nursery() as nursery:
         queue = Queue(admission, nursery)
         for name in ("a1", "a2", "b1"):
-            await queue.add(name, lambda: any_of(*up)())
+            await queue.add(name, first_up)
         up.append(back)
         admission.dispatch()
         await wait_all_tasks_blocked()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
 
 from octoroute.config.model import (
     TIERS,
@@ -316,6 +319,25 @@ def test_only_a_change_of_state_is_published() -> None:
         HealthChanged("fast", "a", old="healthy", new="unhealthy", detail="second"),
         HealthChanged("fast", "a", old="unhealthy", new="healthy", detail=""),
     ]
+
+
+async def test_a_change_of_state_serves_who_waits() -> None:
+    watched = Watched(fast=[table("full", max_concurrent=1), table("back")])
+    for _ in range(2):
+        watched.fleet.record(watched["back"], "failure")
+    watched["full"].in_flight = 1
+    places = []
+
+    async def wait() -> None:
+        choose = partial(watched.fleet.choose, "fast", None, (), Needs())
+        places.append(await watched.fleet.admission["fast"].wait("client", choose, lambda: False))
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            watched.fleet.record(watched["back"], "probe_answered")
+    assert [place.endpoint.id for place in places if place] == ["back"]
 
 
 def test_probing_decides_how_an_endpoint_comes_back() -> None:

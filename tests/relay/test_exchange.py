@@ -60,6 +60,7 @@ async def test_one_that_fails_keeps_nothing_from_being_given_back() -> None:
     given: list[str] = []
 
     async def fail() -> None:
+        await trio.lowlevel.checkpoint()
         raise RuntimeError("on purpose")
 
     exchange.hold(lambda: given.append("place"))
@@ -69,19 +70,18 @@ async def test_one_that_fails_keeps_nothing_from_being_given_back() -> None:
 
 
 @pytest.mark.parametrize(("said_done", "status"), [(False, 499), (True, 200)])
-def test_who_left_before_the_end_counts_as_499(said_done: bool, status: int) -> None:
-    async def run() -> Finished:
-        events: list[Event] = []
-        exchange = new_exchange(events)
-        exchange.answered_status = 200
-        exchange.said_done = said_done
+async def test_who_left_before_the_end_counts_as_499(said_done: bool, status: int) -> None:
+    events: list[Event] = []
+    exchange = new_exchange(events)
+    exchange.answered_status = 200
+    exchange.said_done = said_done
+    with exchange.scope:
         exchange.disconnected()
-        assert exchange.scope.cancel_called
-        exchange.finished()
-        assert isinstance(events[-1], Finished)
-        return events[-1]
-
-    assert trio.run(run).status == status
+        await trio.sleep_forever()
+    assert exchange.scope.cancelled_caught
+    exchange.finished()
+    assert isinstance(events[-1], Finished)
+    assert events[-1].status == status
 
 
 async def test_the_whole_story(autojump_clock: trio.testing.MockClock) -> None:

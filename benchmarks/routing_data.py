@@ -1,0 +1,74 @@
+"""Turns public per-prompt outcomes of many models into what `octoroute eval` reads: one score for each tier.
+
+    python -m benchmarks.routing_data FOLDER --output DIRECTORY
+
+FOLDER holds one `<set>.jsonl.gz` for each set of `TIERS`, one JSON object a line: `id, subset, prompt,
+scores {model: 0…1}`. DIRECTORY gets `<set>.jsonl` for each, and two mixtures of whole sets, `tuned.jsonl` (what our
+difficulty score was tuned on) and `held_out.jsonl` (what it was not).
+
+The sets, all under licences that allow this: RouteLLM's MMLU responses and ZeroEval's and MMLU-Pro's results
+(Apache-2.0), LLMRouter's (MIT). `docs/routing-quality.md` says where they are.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_LLAMA = {
+    "fast": "Meta-Llama-3.1-8B-Instruct",
+    "balanced": "Meta-Llama-3.1-70B-Instruct",
+    "deep": "Llama-3.1-405B-Inst@sambanova",
+}
+
+TIERS: dict[str, dict[str, str]] = {
+    "mmlu_pro": {"fast": "Meta-Llama-3-8B", "balanced": "Yi-34B", "deep": "Meta-Llama-3-70B"},
+    "zeroeval_gsm": _LLAMA,
+    "zeroeval_math_l5": _LLAMA,
+    "zeroeval_crux": _LLAMA,
+    "ulab_llmrouter": {"fast": "llama-3.1-8b-instruct", "deep": "llama-3.1-nemotron-51b-instruct"},
+    "routellm_mmlu": {"fast": "mixtral-8x7b-instruct", "deep": "gpt-4-1106-preview"},
+}
+"""For each set, the model that stands for each tier: by size, of one family or one generation where there is one,
+and chosen before our routing was measured on them. (LLMRouter's Qwen models are passed over: theirs answer MMLU in a
+form that counts as wrong, so that "needs a larger model" would mean "is from MMLU".)"""
+
+MIXTURES = {
+    "tuned": ("mmlu_pro", "zeroeval_gsm"),
+    "held_out": ("ulab_llmrouter", "zeroeval_crux", "zeroeval_math_l5", "routellm_mmlu"),
+}
+
+
+def rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a set that have a score for each of its tiers; what RouteLLM calls contaminated is left out."""
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            scores = {
+                tier: row["scores"][model] for tier, model in TIERS[name].items() if model in row["scores"]
+            }
+            if len(scores) == len(TIERS[name]) and not row.get("contaminated"):
+                yield {"id": row["id"], "subset": row["subset"], "prompt": row["prompt"], "scores": scores}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make files for `octoroute eval` of public outcomes.")
+    parser.add_argument("folder", type=Path, help="where the sets are, one .jsonl.gz each")
+    parser.add_argument("--output", type=Path, required=True, help="the directory to write to")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    written: dict[str, list[str]] = {}
+    for name in TIERS:
+        written[name] = [json.dumps(row, ensure_ascii=False) for row in rows(arguments.folder, name)]
+    for mixture, names in MIXTURES.items():
+        written[mixture] = [line for name in names for line in written[name]]
+    for name, lines in written.items():
+        (arguments.output / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(f"{name}: {len(lines)} rows", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
