@@ -21,11 +21,14 @@ import trio
 from octoroute import __version__
 from octoroute.api import chat, legacy, models, operations
 from octoroute.api.app import App, Service
+from octoroute.api.auth import Keys
+from octoroute.config.difference import changes, needs_restart
 from octoroute.config.model import Config
+from octoroute.errors import ConfigError
 from octoroute.fleet.fleet import Fleet
 from octoroute.fleet.monitor import Monitor
 from octoroute.fleet.probe import ProbeResult
-from octoroute.routing.router import Router
+from octoroute.routing.router import router_for
 from octoroute.server import listen, serve, tls_context
 from octoroute.supervision import Supervisor
 from octoroute.telemetry import logs
@@ -42,18 +45,23 @@ Announce = Callable[[str], None]
 
 
 async def run(
-    config: Config, announce: Announce, *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+    config: Config,
+    announce: Announce,
+    *,
+    load: Callable[[], Config] | None = None,
+    task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the daemon until it is told to stop, by signal or `Daemon.drain`.
 
-    `announce` gets what a user should see at the start, a paragraph at a time.
+    `announce` gets what a user should see at the start, a paragraph at a time. `load` reads the configuration
+    again for a reload; it may block and raise ConfigError. Without it nothing is there to be reloaded.
 
     Raises:
         StartError: it can't listen where the configuration says.
     """
     tls = tls_context(config.server)
     sockets = listen(config.server)
-    daemon = Daemon(config)
+    daemon = Daemon(config, load)
     try:
         async with trio.open_nursery() as root:
             root.start_soon(daemon.watch_signals, name="signals")
@@ -78,7 +86,8 @@ async def run(
 class Daemon:
     """The running program: what serves, and the ways to stop it."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
+        self._load = load
         self.service, self.publish = build(config)
         self.app = App(self.service, self.publish)
         self.app.add_routes(chat.ROUTES, legacy.ROUTES, models.ROUTES, operations.ROUTES)
@@ -101,15 +110,14 @@ class Daemon:
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until drained."""
-        server = self.service.config.server
         try:
             await serve(
                 self.app,
                 sockets,
                 tls=tls,
-                send_seconds=server.stream_idle_timeout_seconds,
+                send_seconds=lambda: self.service.config.server.stream_idle_timeout_seconds,
                 drain=self._draining,
-                drain_seconds=server.drain_timeout_seconds + CUT_MARGIN_SECONDS,
+                drain_seconds=lambda: self.service.config.server.drain_timeout_seconds + CUT_MARGIN_SECONDS,
                 task_status=task_status,
             )
         finally:
@@ -134,6 +142,37 @@ class Daemon:
             log.warning("cut at the end of the drain", exchange=exchange.id, path=exchange.path)
             exchange.cancel("Octoroute is shutting down")
 
+    async def reload(self) -> None:
+        """Read the configuration again. A valid one takes effect at once; with another one all stays as it was."""
+        if self._load is None:
+            log.warning("there is no configuration file to reload")
+            return
+        try:
+            config = await trio.to_thread.run_sync(self._load)
+        except ConfigError as error:
+            log.error(
+                "not reloaded: the configuration is not valid, the old one stays", problems=error.problems
+            )
+            return
+        await self.apply(config)
+
+    async def apply(self, config: Config) -> None:
+        """Serve new requests under `config`; those under way keep what they have."""
+        old, service = self.service.config, self.service
+        retired = [endpoint.upstream for endpoint in service.fleet]
+        fleet = Fleet(config, publish=self.publish, previous=service.fleet)
+        service.router = router_for(config.routing, fleet, self.publish, previous=service.router)
+        service.config, service.fleet = config, fleet
+        self.app.keys = Keys(config.auth)
+        for admission in fleet.admission.values():
+            admission.dispatch()
+        log.info("reloaded", changes=changes(old, config))
+        if waits := needs_restart(old.server, config.server):
+            log.warning("changed, but only a restart applies it", keys=[f"server.{key}" for key in waits])
+        for upstream in retired:
+            await upstream.aclose()  # idle connections; those in use end with their requests
+        await service.monitor.sweep()
+
     async def watch_signals(self) -> None:
         """Obey signals until cancelled."""
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -143,9 +182,7 @@ class Daemon:
         async for number in signals:
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
-                log.warning(
-                    "reload is not available in this version; restart to apply a changed configuration"
-                )
+                await self.reload()
             elif self._draining.is_set():
                 log.warning(
                     "stopped at once", signal=name, cut=[exchange.id for exchange in self.app.exchanges]
@@ -169,7 +206,7 @@ def build(config: Config) -> tuple[Service, Publish]:
     service = Service(
         config=config,
         fleet=fleet,
-        router=Router(config.routing, fleet),
+        router=router_for(config.routing, fleet, publish),
         metrics=metrics,
         monitor=monitor,
         supervisor=Supervisor(monitor.run, crashed),

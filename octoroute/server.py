@@ -69,7 +69,7 @@ class ClientConnection(TCPServer):
         config: HypercornConfig,
         context: WorkerContext,
         stream: trio.SSLStream[trio.SocketStream],
-        send_seconds: float,
+        send_seconds: Callable[[], float],
     ) -> None:
         # ASGI's own way to tell an application about its connection.
         super().__init__(
@@ -125,7 +125,7 @@ class ClientConnection(TCPServer):
             except trio.WouldBlock:
                 await self.send_lock.acquire()
             try:
-                with trio.move_on_after(self._send_seconds) as scope:
+                with trio.move_on_after(self._send_seconds()) as scope:
                     await self.stream.send_all(data)
             finally:
                 self.send_lock.release()
@@ -136,7 +136,7 @@ class ClientConnection(TCPServer):
             await trio.aclose_forcefully(self.stream)
             raise
         if scope.cancelled_caught:
-            log.info("client took nothing", seconds=self._send_seconds)
+            log.info("client took nothing", seconds=self._send_seconds())
             await self._lost()
 
     async def _lost(self) -> None:
@@ -293,9 +293,9 @@ async def serve(
     sockets: list[socket.socket],
     *,
     tls: ssl.SSLContext | None,
-    send_seconds: float,
+    send_seconds: Callable[[], float],
     drain: trio.Event,
-    drain_seconds: float,
+    drain_seconds: Callable[[], float],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `drain` is set and every connection has ended, at most `drain_seconds` later.
@@ -335,7 +335,7 @@ async def serve(
         await context.terminated.set()
         for connection in open_connections:
             connection.close_if_idle()
-        connections.cancel_scope.deadline = trio.current_time() + drain_seconds
+        connections.cancel_scope.deadline = trio.current_time() + drain_seconds()
 
 
 def _hypercorn_config() -> HypercornConfig:

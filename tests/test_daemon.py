@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 import structlog
 import trio
-import trio.testing
 
 from octoroute import daemon as daemon_module
 from octoroute import supervision
 from octoroute.daemon import Daemon
 from octoroute.fleet.monitor import Monitor
-from octoroute.supervision import Supervisor
 from tests.fakes.model_server import FakeModelServer, loading, unauthorized
 from tests.serving import SECONDS, Models, chat, client, config_for, endpoint, running, until
 
@@ -111,27 +107,3 @@ async def test_a_monitor_that_crashes_is_started_again(monkeypatch: pytest.Monke
         assert "octoroute_background_health_task_failures_total 1.0" in (await http.get("/metrics")).text
         (told,) = (line for line in log if line["log_level"] == "error")
         assert "a defect" in told["error"]
-
-
-def crashing(*seconds: float) -> Callable[[], Awaitable[None]]:
-    """A task that crashes after so long, each time it is started, and at last runs for ever."""
-    lives = list(seconds)
-
-    async def task() -> None:
-        if not lives:
-            await trio.sleep_forever()
-        await trio.sleep(lives.pop(0))
-        raise RuntimeError("a defect")
-
-    return task
-
-
-async def test_the_pause_before_the_next_start_grows_and_is_forgotten(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    pauses: list[float] = []
-    supervisor = Supervisor(crashing(*[0] * 8, 1000, 0), lambda _, pause: pauses.append(pause))
-    with trio.move_on_after(10_000):
-        await supervisor.run()
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 1, 2]
-    assert (supervisor.failures, supervisor.status) == (10, "operational")

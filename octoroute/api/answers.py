@@ -28,12 +28,14 @@ def json_response(content: object, status: int = 200, headers: Mapping[str, str]
 def route_headers(exchange: Exchange, outcome: Outcome) -> list[tuple[str, str]]:
     """Why this answer comes from where it does."""
     assert exchange.route is not None
+    confidence = exchange.route.confidence
     values = {
         "Tier": outcome.endpoint.tier,
         "Model": outcome.endpoint.name,
         "Endpoint": outcome.endpoint.id,
         "Strategy": exchange.route.strategy,
         "Reason": outcome.reason,
+        "Confidence": None if confidence is None else f"{confidence:.2f}",
         "Attempts": str(exchange.attempts),
         "Warning": outcome.warning,
     }

@@ -65,8 +65,10 @@ async def answer(now: Service, exchange: Exchange, chat: ChatRequest, metadata: 
     exchange.stream = chat.stream
     if chat.stream:
         exchange.silent_since = exchange.started
-    decision = await now.router.decide(chat, metadata)
-    exchange.routed(decision.route, decision.facts, decision.seconds)
+    decision = await now.router.decide(
+        chat, metadata, client=exchange.client, session=request.headers.get("X-Octoroute-Session")
+    )
+    exchange.routed(decision.route, decision.facts, decision.seconds, waited=decision.waited)
     headers = to_server(request.scope["headers"], exchange.id)
     return await Failover(exchange, now.config, now.fleet, chat, headers).run(decision.route, decision.needs)
 

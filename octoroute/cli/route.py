@@ -16,7 +16,7 @@ from octoroute.openai.request import Message, TaskType
 from octoroute.routing import rules
 from octoroute.routing.facts import Facts, gather
 from octoroute.routing.route import Route
-from octoroute.routing.router import by_rules
+from octoroute.routing.router import by_rules, needs_model
 
 
 @click.command("route")
@@ -45,17 +45,21 @@ def route_command(  # noqa: PLR0917  # click passes them by name
         has_tools=False,
     )
     route = by_rules(facts, settings.default_tier)
+    asks = needs_model(settings.strategy, facts)
+    # Under "llm" the rules were not asked, whatever they would have said.
+    by_rule = None if settings.strategy == "llm" else route
     if as_json:
         answer = {
-            "tier": route.tier,
-            "strategy": route.strategy,
-            "reason": route.reason,
-            "rule": route.rule,
+            "tier": None if asks else route.tier,
+            "strategy": "llm" if asks else route.strategy,
+            "reason": by_rule and by_rule.reason,
+            "rule": by_rule and by_rule.rule,
             "facts": facts,
         }
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-    else:
-        click.echo(_explanation(route, facts))
+        return
+    tier = f"a model of tier {settings.router_tier} decides ([routing] strategy = {settings.strategy})"
+    click.echo(_explanation(tier if asks else route.tier, by_rule, facts))
 
 
 def _routing(path: Path | None) -> Routing:
@@ -65,12 +69,11 @@ def _routing(path: Path | None) -> Routing:
     return load_or_exit(path).routing
 
 
-def _explanation(route: Route, facts: Facts) -> str:
-    lines = [
-        f"tier             {route.tier}",
-        f"reason           {route.reason}",
-        f"rule             {route.rule}: {rules.RULES[route.rule or 0]}",
-    ]
+def _explanation(tier: str, by_rule: Route | None, facts: Facts) -> str:
+    lines = [f"tier             {tier}"]
+    if by_rule is not None:
+        lines.append(f"reason           {by_rule.reason}")
+        lines.append(f"rule             {by_rule.rule}: {rules.RULES[by_rule.rule or 0]}")
     lines += [f"{name:<16} {_shown(value)}" for name, value in msgspec.to_builtins(facts).items()]
     return "\n".join(lines)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 import trio
 
 from octoroute import daemon
-from octoroute.cli.options import EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
+from octoroute.cli.options import DEFAULT_FILE, EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
+from octoroute.config.load import load
 from octoroute.config.model import Config, Observability
 from octoroute.config.validate import log_level, warnings
 from octoroute.errors import StartError
@@ -24,7 +27,15 @@ def start(path: Path | None) -> None:
     configure_logs(config.observability)
     for warning in warnings(config):
         log.warning(warning)
-    serve(config)
+
+    def load_again() -> Config:
+        again = load(path or DEFAULT_FILE, environ=os.environ)
+        configure_logs(again.observability)
+        for warning in warnings(again):
+            log.warning(warning)
+        return again
+
+    serve(config, load_again)
 
 
 def configure_logs(settings: Observability) -> None:
@@ -37,10 +48,10 @@ def configure_logs(settings: Observability) -> None:
     logs.configure(levels, settings.log_format)
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, load_again: Callable[[], Config]) -> None:
     """Run the daemon with a configuration; what stops it from starting is one paragraph on stderr."""
     try:
-        trio.run(daemon.run, config, lambda text: click.echo(text, err=True))
+        trio.run(partial(daemon.run, config, partial(click.echo, err=True), load=load_again))
     except StartError as error:
         fail(str(error), EXIT_FAILED)
     except KeyboardInterrupt:

@@ -222,11 +222,6 @@ class NotYet(NamedTuple):
 
 
 NOT_YET: tuple[NotYet, ...] = (
-    NotYet("routing", "strategy", "no model is asked in this version: the rules decide", value="llm"),
-    NotYet("routing", "router_timeouts"),
-    NotYet("routing", "min_confidence"),
-    NotYet("routing", "decision_ttl_seconds"),
-    NotYet("routing", "sticky_seconds"),
     NotYet("models", "wake_mac"),
     NotYet("models", "wake_timeout_seconds"),
 )

@@ -25,6 +25,12 @@ class Endpoint:
         self.health = Health()
         self.in_flight = 0
 
+    def reconfigure(self, endpoint_id: str, settings: config.Endpoint, upstream: Upstream) -> None:
+        """Take new settings; health and places stay. That it was misconfigured may be what was put right."""
+        self.id, self.settings, self.upstream = endpoint_id, settings, upstream
+        if self.health.state == "misconfigured":
+            self.health = Health()
+
     def __repr__(self) -> str:
         return f"<Endpoint {self.id} ({self.tier}) {self.health.state}, {self.in_flight} in flight>"
 

@@ -51,7 +51,9 @@ class Fleet:
         publish: Publish,
         random: Random | None = None,
         clock: Callable[[], float] = trio.current_time,
+        previous: Fleet | None = None,
     ) -> None:
+        """Build the fleet; with a `previous` one (a reload), endpoints that stayed keep their health and places."""
         self._publish = publish
         self._random = random or Random()  # noqa: S311  # spreads load, guards nothing
         self._clock = clock
@@ -63,14 +65,21 @@ class Fleet:
         # One context for all: each costs about 37 ms for its CA bundle.
         secure = any(endpoint.base_url.startswith("https:") for _, endpoint in settings)
         ssl_context = ssl.create_default_context() if secure else None
+        stayed = {(e.tier, e.name, e.settings.base_url): e for e in previous or ()}
         for (tier, endpoint), endpoint_id in zip(settings, ids, strict=True):
             upstream = Upstream(
                 endpoint, connect_timeout=config.server.connect_timeout_seconds, ssl_context=ssl_context
             )
-            self.tiers[tier].append(Endpoint(endpoint_id, tier, endpoint, upstream))
-        self.admission = {
-            tier: Admission(config.queue.max_waiting, config.queue.max_wait_seconds) for tier in TIERS
-        }
+            known = stayed.get((tier, endpoint.name, endpoint.base_url))
+            if known is not None:
+                known.reconfigure(endpoint_id, endpoint, upstream)
+            self.tiers[tier].append(known or Endpoint(endpoint_id, tier, endpoint, upstream))
+        # The queues stay, with those who wait in them: the places that they wait for are given back there.
+        self.admission: dict[Tier, Admission] = (
+            previous.admission if previous else {tier: Admission() for tier in TIERS}
+        )
+        for admission in self.admission.values():
+            admission.limit(config.queue.max_waiting, config.queue.max_wait_seconds)
         self._targets = self._names()
 
     def __iter__(self) -> Iterator[Endpoint]:

@@ -66,6 +66,7 @@ class Exchange:
         self._held: list[Callable[[], Awaitable[None] | None]] = []
         self._waiting_since: float | None = None
         self._waited = 0.0
+        self._routing_seconds: float | None = None
         self._first_data: float | None = None
         self._overhead: float | None = None
 
@@ -113,10 +114,14 @@ class Exchange:
         if max_seconds:
             self.scope.deadline = self.started + max_seconds
 
-    def routed(self, route: Route, facts: Facts | None, seconds: float) -> None:
-        """A tier was chosen."""
+    def routed(self, route: Route, facts: Facts | None, seconds: float, *, waited: float = 0.0) -> None:
+        """A tier was chosen, in so many seconds; `waited` of them a router model was waited for."""
         self.route, self.facts, self.reason = route, facts, route.reason
-        self._publish(Routed(self.id, route.tier, route.strategy, route.reason, seconds))
+        self._routing_seconds = seconds
+        self._waited += waited
+        self._publish(
+            Routed(self.id, route.tier, route.strategy, route.reason, seconds, confidence=route.confidence)
+        )
 
     def waits(self) -> None:
         """From now on others are waited for."""
@@ -169,6 +174,8 @@ class Exchange:
                 rule=route.rule if route else None,
                 chosen_tier=route.tier if route else None,
                 chosen_reason=route.reason if route else None,
+                confidence=route.confidence if route else None,
+                routing_seconds=self._routing_seconds,
                 endpoint=endpoint.id if endpoint else None,
                 model=endpoint.name if endpoint else None,
                 attempts=self.attempts,

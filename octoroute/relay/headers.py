@@ -31,7 +31,7 @@ _NOT_TO_CLIENT = _HOP_BY_HOP | {
     b"content-length",
     b"x-request-id",
 }
-ROUTE_HEADERS = ("tier", "model", "endpoint", "strategy", "reason", "attempts", "warning")
+ROUTE_HEADERS = ("tier", "model", "endpoint", "strategy", "reason", "confidence", "attempts", "warning")
 """What every routed answer tells, as `x-octoroute-…`; a server can't say these in our name."""
 _OURS = frozenset(f"x-octoroute-{name}".encode() for name in ROUTE_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")

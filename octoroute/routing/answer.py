@@ -21,11 +21,10 @@ from octoroute.routing.question import WORDS
 LONGEST = 200
 """Characters of an answer without its thoughts."""
 
-_THOUGHTS = re.compile(r"<(think|thinking|thought)>.*?</\1>", re.IGNORECASE | re.DOTALL)
-_END_OF_THOUGHTS = re.compile(r".*</(?:think|thinking|thought)>", re.IGNORECASE | re.DOTALL)
+_THOUGHTS = re.compile(r".*</(?:think|thinking|thought)>", re.IGNORECASE | re.DOTALL)
 _OPEN_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought)>", re.IGNORECASE)
-# Quotes, a full stop, Markdown's stars: what models put around a word.
-_ONE_WORD = re.compile(rf"[\W_]*({'|'.join(WORDS)})[\W_]*", re.IGNORECASE)
+# Quotes, a full stop, Markdown's stars: what models put around a word. "(?a": long s is no S.
+_ONE_WORD = re.compile(rf"[\W_]*((?ai:{'|'.join(WORDS)}))[\W_]*")
 _TIER_OF = dict(zip(WORDS, TIERS, strict=True))
 
 
@@ -101,7 +100,8 @@ def read(body: bytes) -> Answer | None:
 
 def tier_of(content: str) -> Tier | None:
     """The tier that an answer names; None where it is anything but one of the three words."""
-    text = _END_OF_THOUGHTS.sub("", _THOUGHTS.sub("", content)).strip()
+    thoughts = _THOUGHTS.match(content)
+    text = content[thoughts.end() if thoughts else 0 :].strip()
     if not text or len(text) > LONGEST:
         return None
     if text.startswith("{"):
@@ -143,10 +143,11 @@ def probabilities(logprobs: _Logprobs | None, tier: Tier) -> dict[Tier, float] |
 
 def _first_of_word(tokens: list[_Token], word: str) -> _Token | None:
     """The token in which the last `word` begins."""
-    at = "".join(token.token for token in tokens).upper().rfind(word)
-    if at < 0:
-        return None
-    for token in tokens:
+    found = None
+    for found in re.finditer(word, "".join(token.token for token in tokens), re.IGNORECASE | re.ASCII):  # noqa: B007
+        pass
+    at = found.start() if found else -1
+    for token in tokens if found else ():
         if at < len(token.token):
             return token
         at -= len(token.token)

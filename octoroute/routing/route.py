@@ -38,7 +38,10 @@ Reason = Literal[
 
 
 class Route(Struct, frozen=True):
-    """Where a request goes. `name` limits it to the endpoints of that name; `rule` is 1 to 5 where rules were asked."""
+    """Where a request goes. `name` limits it to the endpoints of that name; `rule` is 1 to 5 where rules were asked.
+
+    `confidence` is a model's in its answer, out of 1, where it told.
+    """
 
     tier: Tier
     strategy: Strategy
@@ -46,3 +49,4 @@ class Route(Struct, frozen=True):
     rule: int | None = None
     name: str | None = None
     warning: str | None = None
+    confidence: float | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -13,13 +14,30 @@ CLIENT_GONE = 499
 
 
 class Routed(Struct, frozen=True):
-    """A tier was chosen. `seconds` is how long the decision took."""
+    """A tier was chosen. `seconds` is how long the decision took, `confidence` a model's in it, where one told."""
 
     exchange: str
     tier: str
     strategy: str
     reason: str
     seconds: float
+    confidence: float | None = None
+
+
+QuestionCause = Cause | Literal["refused", "no_word"]
+"""Why a router model decided nothing: as an attempt may fail, or it took no question, or answered no tier."""
+
+
+class RouterAsked(Struct, frozen=True):
+    """A router model was asked for a tier. `cause` is None where it named one; tokens where it told them."""
+
+    tier: str
+    endpoint: str
+    cause: QuestionCause | None
+    detail: str
+    seconds: float
+    tokens_in: int
+    tokens_out: int
 
 
 class Attempted(Struct, frozen=True):
@@ -71,6 +89,8 @@ class Finished(Struct, frozen=True):
     rule: int | None = None
     chosen_tier: str | None = None
     chosen_reason: str | None = None
+    confidence: float | None = None
+    routing_seconds: float | None = None
     endpoint: str | None = None
     model: str | None = None
     attempts: int = 0
@@ -113,7 +133,17 @@ class MonitorFailed(Struct, frozen=True):
     restart_in: float
 
 
-Event = Routed | Attempted | FailedOver | Committed | Finished | HealthChanged | ProbeFailed | MonitorFailed
+Event = (
+    Routed
+    | RouterAsked
+    | Attempted
+    | FailedOver
+    | Committed
+    | Finished
+    | HealthChanged
+    | ProbeFailed
+    | MonitorFailed
+)
 Publish = Callable[[Event], None]
 
 

@@ -145,6 +145,7 @@ def get_logger(module: str) -> FilteringBoundLogger:
 _exchanges = get_logger("octoroute.exchange")
 _attempts = get_logger("octoroute.relay")
 _health = get_logger("octoroute.health")
+_routing = get_logger("octoroute.routing")
 
 
 def _fields(event: events.Event) -> dict[str, Any]:
@@ -174,6 +175,10 @@ def on_event(event: events.Event) -> None:
             # On every request: what a level drops must cost nothing.
             if _levels.of("octoroute.relay") <= logging.DEBUG:
                 _attempts.debug(type(event).__name__.lower(), **_fields(event))
+        case events.RouterAsked(cause=None):
+            _routing.debug("router model decided", **_fields(event))
+        case events.RouterAsked():
+            _routing.warning("router model decided nothing", **_fields(event))
         case events.Attempted():
             _attempts.warning("attempt failed", **_fields(event))
         case events.HealthChanged():

@@ -19,6 +19,7 @@ log = get_logger("octoroute.telemetry.metrics")
 ROUTING_MS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
 SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 FIRST_TOKEN_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+CONFIDENCE = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 
@@ -94,6 +95,36 @@ class Metrics:
                 "Milliseconds to choose a tier.",
                 ["strategy"],
                 buckets=ROUTING_MS,
+                registry=registry,
+            ).labels
+        )
+        self._decisions = cache(
+            Counter(
+                "octoroute_routing_decisions",
+                "Decisions by who made them and why; cached_decision is a model's earlier one.",
+                ["strategy", "reason"],
+                registry=registry,
+            ).labels
+        )
+        self._confidence = Histogram(
+            "octoroute_routing_confidence",
+            "A router model's confidence in its decision, where it told.",
+            buckets=CONFIDENCE,
+            registry=registry,
+        )
+        self._questions = cache(
+            Counter(
+                "octoroute_routing_questions",
+                "Questions to router models, by outcome.",
+                ["endpoint", "outcome"],
+                registry=registry,
+            ).labels
+        )
+        self._question_tokens = cache(
+            Counter(
+                "octoroute_routing_tokens",
+                "Tokens spent on deciding, where the router model told them.",
+                ["direction"],
                 registry=registry,
             ).labels
         )
@@ -218,6 +249,13 @@ class Metrics:
             case events.Routed():
                 self._requests(event.tier, event.strategy).inc()
                 self._routing(event.strategy).observe(event.seconds * 1000)
+                self._decisions(event.strategy, event.reason).inc()
+                if event.confidence is not None:
+                    self._confidence.observe(event.confidence)
+            case events.RouterAsked():
+                self._questions(event.endpoint, event.cause or "ok").inc()
+                self._question_tokens("in").inc(event.tokens_in)
+                self._question_tokens("out").inc(event.tokens_out)
             case events.Attempted():
                 self._invocations(event.tier).inc()
                 self._attempts(event.tier, event.endpoint, event.cause or "ok").inc()

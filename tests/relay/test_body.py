@@ -90,7 +90,7 @@ async def test_the_usage_of_a_buffered_answer_is_there_with_its_last_byte() -> N
         b'{"usage":5}',
         b'{"usage":{"prompt_tokens":"many"}}',
         b"[" * 100_000,
-        b'{"usage":' + b"[" * 100_000,
+        b'{"usage":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
 @pytest.mark.parametrize("events", [True, False])

@@ -177,7 +177,9 @@ def test_usage() -> None:
     usage = usage_of_answer(b'{"usage":{"prompt_tokens":3,"completion_tokens":4}}')
     assert usage is not None
     assert (usage.prompt_tokens, usage.completion_tokens) == (3, 4)
-    assert usage_of_answer(b"[" * 100_000) is None
+    assert (
+        usage_of_answer(b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b',"usage":{"prompt_tokens":1}}') is None
+    )
     assert usage_of_events(b'data: {"usage":null}\n\n') is None
     last = usage_of_events(
         b'data: {"usage":{"prompt_tokens":1}}\n\ndata: {"usage":{"prompt_tokens":2}}\n\ndata: {"usage":null}'
