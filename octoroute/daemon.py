@@ -14,6 +14,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import trio
@@ -39,6 +40,8 @@ log = logs.get_logger("octoroute.daemon")
 
 CUT_MARGIN_SECONDS = 3.0
 """What was cut at the end of the drain may take this long to say so to its client."""
+HARD_STOP_MARGIN_SECONDS = 15.0
+"""What is still there this long after the drain's end hangs, and is ended."""
 EXIT_STOPPED_HARD = 1
 
 Announce = Callable[[str], None]
@@ -80,6 +83,8 @@ async def run(
         for listener in sockets:
             listener.close()
         await daemon.service.fleet.aclose()
+        if daemon.hard_stop is not None:
+            daemon.hard_stop.cancel()
     log.info("stopped")
 
 
@@ -95,6 +100,8 @@ class Daemon:
         self.url = ""
         self._starting = trio.CancelScope()
         self._draining = trio.Event()
+        self._reloading = trio.Lock()
+        self.hard_stop: threading.Timer | None = None
 
     async def first_sweep(self) -> dict[str, ProbeResult]:
         """Probe every endpoint, so that the first request finds out nothing; a signal to stop cuts it short."""
@@ -133,6 +140,11 @@ class Daemon:
         for admission in self.service.fleet.admission.values():
             admission.close()
         self._draining.set()
+        # From outside of the event loop, which may hang.
+        patience = self.service.config.server.drain_timeout_seconds + HARD_STOP_MARGIN_SECONDS
+        self.hard_stop = threading.Timer(patience, os._exit, [EXIT_STOPPED_HARD])
+        self.hard_stop.daemon = True
+        self.hard_stop.start()
 
     async def cut_after_drain(self) -> None:
         """End what still runs when the time to drain is over, naming it in the log."""
@@ -147,14 +159,17 @@ class Daemon:
         if self._load is None:
             log.warning("there is no configuration file to reload")
             return
-        try:
-            config = await trio.to_thread.run_sync(self._load)
-        except ConfigError as error:
-            log.error(
-                "not reloaded: the configuration is not valid, the old one stays", problems=error.problems
-            )
-            return
-        await self.apply(config)
+        async with self._reloading:
+            try:
+                config = await trio.to_thread.run_sync(self._load)
+                if not self.service.draining:
+                    await self.apply(config)
+            except ConfigError as error:
+                log.error(
+                    "not reloaded: the configuration is not valid, the old one stays", problems=error.problems
+                )
+            except Exception as error:  # what runs goes on, whatever a reload ran into
+                log.error("defect in a reload", exc_info=error)
 
     async def apply(self, config: Config) -> None:
         """Serve new requests under `config`; those under way keep what they have."""
@@ -164,8 +179,7 @@ class Daemon:
         service.router = router_for(config.routing, fleet, self.publish, previous=service.router)
         service.config, service.fleet = config, fleet
         self.app.keys = Keys(config.auth)
-        for admission in fleet.admission.values():
-            admission.dispatch()
+        fleet.dispatch()
         log.info("reloaded", changes=changes(old, config))
         if waits := needs_restart(old.server, config.server):
             log.warning("changed, but only a restart applies it", keys=[f"server.{key}" for key in waits])
@@ -176,13 +190,14 @@ class Daemon:
     async def watch_signals(self) -> None:
         """Obey signals until cancelled."""
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-            await self._obey(signals)
+            async with trio.open_nursery() as nursery:
+                await self._obey(signals, nursery)
 
-    async def _obey(self, signals: AsyncIterator[int]) -> None:
+    async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
         async for number in signals:
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
-                await self.reload()
+                nursery.start_soon(self.reload, name="reload")  # a signal to stop need not wait for it
             elif self._draining.is_set():
                 log.warning(
                     "stopped at once", signal=name, cut=[exchange.id for exchange in self.app.exchanges]

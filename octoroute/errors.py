@@ -17,6 +17,7 @@ Cause = Literal[
     "misconfigured",
     "context",
     "unsupported",
+    "rejected",
 ]
 """Why an attempt failed."""
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent / "octoroute"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("daemon", "server", "simulation"),
+    ("daemon", "evaluation", "server", "simulation"),
     ("api",),
     ("relay",),
     ("routing",),
@@ -46,15 +46,23 @@ PLACES = {
 """Where each library may be imported: modules, or packages with all that is in them; "" is everywhere."""
 
 PURE = (
+    "evaluation.difficulty",
+    "evaluation.metrics",
+    "evaluation.page",
+    "evaluation.report",
+    "evaluation.result",
     "fleet.health",
     "fleet.selection",
     "openai.request",
     "openai.sse",
     "relay.headers",
     "relay.verdict",
+    "routing.answer",
     "routing.facts",
     "routing.inference",
+    "routing.question",
     "routing.rules",
+    "routing.stickiness",
 )
 """Decisions: no input or output, by themselves or by what they import."""
 IO_LIBRARIES = {"trio", "httpx", "httptools", "quart", "quart_trio", "hypercorn", "socket", "ssl", "asyncio"}
@@ -125,7 +133,7 @@ def top(module: str) -> str:
 
 
 def test_every_module_has_a_layer() -> None:
-    assert {top(name) for name in MODULES} == set(HEIGHT)
+    assert {top(name) for name in MODULES} <= set(HEIGHT)
 
 
 def test_imports_point_down() -> None:

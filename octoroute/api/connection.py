@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart.utils import encode_headers
 from quart.wrappers import Response
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 
 from octoroute.errors import BodyTooLarge, RequestTimeout, UpstreamFailed
-from octoroute.openai.errors import error_body
-from octoroute.openai.sse import comment, error_event, error_of
+from octoroute.openai.errors import error_body, server_error
+from octoroute.openai.sse import comment, error_event
 from octoroute.relay.body import RelayBody
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.headers import request_id
@@ -187,7 +186,7 @@ class Connection(TrioASGIHTTPConnection):
                 self._wire.on_disconnect = None
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        refusal = error_of(await response.get_data(as_text=False))
+        refusal = server_error(await response.get_data(as_text=False))
         if refusal is None:
             refusal = error_body(
                 UpstreamFailed(
@@ -202,7 +201,9 @@ class Connection(TrioASGIHTTPConnection):
 
     async def _respond(self, response: Response) -> None:
         exchange, send = self._exchange, self._send
-        headers = [*encode_headers(response.headers), (b"x-request-id", exchange.id.encode())]
+        # Latin-1, as they were read: UTF-8 would encode a server's bytes above 0x7f a second time.
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
+        headers.append((b"x-request-id", exchange.id.encode()))
         early = not (self._incoming.complete or await self._incoming.discard(BODY_ARRIVES_SECONDS))
         # Early: the rest of the request is still on its way; a kept connection would take it for the next one.
         if (early or self.app.service.draining) and "connection" not in response.headers:

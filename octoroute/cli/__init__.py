@@ -11,6 +11,7 @@ from octoroute import __version__
 from octoroute.cli.check import check_command
 from octoroute.cli.config import config_command
 from octoroute.cli.demo import demo_command
+from octoroute.cli.evaluate import eval_command
 from octoroute.cli.options import config_option
 from octoroute.cli.route import route_command
 from octoroute.cli.serve import start
@@ -37,4 +38,5 @@ def main(context: click.Context, config: Path | None) -> None:
 main.add_command(check_command)
 main.add_command(config_command)
 main.add_command(demo_command)
+main.add_command(eval_command)
 main.add_command(route_command)

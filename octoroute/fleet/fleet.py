@@ -196,6 +196,11 @@ class Fleet:
             )
             self.admission[endpoint.tier].dispatch()
 
+    def dispatch(self) -> None:
+        """Let waiting requests look again: time alone makes an endpoint available, too."""
+        for admission in self.admission.values():
+            admission.dispatch()
+
     def state(self) -> FleetState:
         """What a scrape of the metrics tells of the fleet."""
         return FleetState(

@@ -50,6 +50,7 @@ class Monitor:
                 if endpoint.settings.health_path:
                     nursery.start_soon(check, endpoint, name=f"probe {endpoint.id}")
         self.last_sweep = trio.current_time()
+        fleet.dispatch()
         if crashes:
             raise crashes[0]
         return results

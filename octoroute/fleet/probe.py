@@ -17,7 +17,7 @@ MAX_BODY = 1024 * 1024
 CLOSE_SECONDS = 1.0
 
 ErrorType = Literal[
-    "connect", "reset", "timeout", "broken_answer", "status", "loading", "misconfigured", "no_models"
+    "connect", "reset", "timeout", "broken_answer", "status", "busy", "loading", "misconfigured", "no_models"
 ]
 
 
@@ -65,6 +65,8 @@ def judge(status: int, body: bytes, *, wants_models: bool) -> ProbeResult:
             404: "are base_url and health_path right?",
         }
         return ProbeResult("misconfigured", "misconfigured", f"it answered {status}: {hint[status]}")
+    if status == 429:
+        return ProbeResult("busy", "busy", "it answered 429: too many requests")
     if status == 503 and b"loading" in body.lower():
         return ProbeResult("warming", "loading", "it is loading its model")
     if not 200 <= status < 300:

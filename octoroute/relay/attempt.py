@@ -20,7 +20,6 @@ from octoroute.relay.verdict import Failure
 
 MAX_BUFFERED = 8 * 1024 * 1024
 """A buffered answer is held whole up to this many bytes, so that one that is cut short fails over."""
-MAX_ERROR_BODY = 1024 * 1024
 
 
 class Answer(Struct):
@@ -60,7 +59,7 @@ async def attempt(
 async def _read(endpoint: Endpoint, response: UpstreamResponse, *, stream: bool) -> Answer | Failure:
     headers = to_client(response.headers)
     if not 200 <= response.status < 300:
-        begun, _ = await _read_whole(response, MAX_ERROR_BODY)
+        begun, _ = await _read_whole(response, MAX_BUFFERED)
         return verdict.of_status(endpoint.id, response.status, headers, b"".join(begun))
     if response.header("content-encoding") not in {None, "identity"}:
         # We asked for identity; what a server encodes all the same can't be looked into.

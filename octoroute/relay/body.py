@@ -72,6 +72,8 @@ class RelayBody:
             try:
                 return await self._rest.__anext__()
             except UpstreamError as error:
+                if self._exchange.said_done:
+                    raise StopAsyncIteration from None  # all was said; how the connection ended is no matter
                 return self._cut_short(UpstreamFailed(f"The model server broke off its answer: {error}."))
         return self._cut_short(
             UpstreamTimeout(f"The model server sent nothing for {self._idle_seconds:g} s.")

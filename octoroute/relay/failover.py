@@ -9,6 +9,7 @@ from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.errors import NoHealthyEndpoint, RequestError, Unsupported
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.fleet import Fleet, Needs
+from octoroute.fleet.probe import probe
 from octoroute.openai.request import ChatRequest
 from octoroute.relay.attempt import Answer, attempt
 from octoroute.relay.exchange import Exchange
@@ -17,6 +18,8 @@ from octoroute.relay.verdict import RETRY_AFTER_SECONDS, Failure, Passed
 from octoroute.routing.route import Reason, Route
 
 LONGEST_BACKOFF_SECONDS = 2.0
+LOADING_PAUSE_SECONDS = 0.5
+"""How often a server that is loading is looked at while a request waits for it."""
 
 
 class Outcome(Struct):
@@ -41,6 +44,7 @@ class Failover:
         self._headers = headers
         self._tried: set[str] = set()
         self._last: tuple[Endpoint, Failure] | None = None
+        self._refusal: tuple[Endpoint, Failure] | None = None
 
     async def run(self, route: Route, needs: Needs) -> Outcome:
         """Ask until an endpoint answers.
@@ -50,7 +54,8 @@ class Failover:
         3. Where nothing takes requests, the chosen tier's endpoint that failed longest ago.
 
         Raises:
-            RequestError: nothing answered; the last failure decides which.
+            RequestError: nothing answered. The last failure decides which, unless an endpoint has said before
+                what it is that no endpoint can do for this request.
         """
         tiers = self._tiers(route, needs)
         for tier in tiers:
@@ -65,7 +70,7 @@ class Failover:
                 tiers += [other for other in fallback_tiers(route.tier, "up-down") if other not in tiers]
         if self._last is None:
             return await self._last_resort(route, needs)
-        endpoint, failure = self._last
+        endpoint, failure = self._refusal or self._last
         if isinstance(failure.client, RequestError):
             raise failure.client
         self._exchange.endpoint = endpoint
@@ -86,10 +91,13 @@ class Failover:
 
     async def _try_tier(self, tier: Tier, name: str | None, needs: Needs) -> Answer | None:
         backoff = self._config.retry.backoff_ms / 1000
-        for _ in range(self._config.retry.max_attempts):
+        give_up = trio.current_time() + self._config.request_timeout(tier)
+        attempts = 0
+        while attempts < self._config.retry.max_attempts:
             endpoint = await self._take(tier, name, needs)
             if endpoint is None:
                 return None
+            attempts += 1
             if self._last is not None:
                 self._exchange.failed_over(self._last[0].tier, self._last[1].cause)
             result = await self._attempt(endpoint)
@@ -99,13 +107,35 @@ class Failover:
             if result.elsewhere == "no":
                 return None
             if result.elsewhere in {"larger", "able"}:
+                self._refusal = self._last
                 self._skip_alike(endpoint, result)
-            if self._fleet.choose(tier, name, self._tried, needs, with_room=False) is not None:
+            another = self._fleet.choose(tier, name, self._tried, needs, with_room=False)
+            if another is None and result.cause == "loading" and await self._loaded(endpoint, give_up):
+                self._tried.discard(endpoint.id)
+                attempts -= 1
+            elif another is not None:
                 self._exchange.waits()
                 await trio.sleep(min(backoff, LONGEST_BACKOFF_SECONDS))
                 self._exchange.goes_on()
                 backoff *= 2
         return None
+
+    async def _loaded(self, endpoint: Endpoint, give_up: float) -> bool:
+        """Wait for a server that is loading its model, until `give_up`; whether it may be asked again.
+
+        Whoever waits probes only where nobody has since the last look, so many requests cost no more than one.
+        """
+        self._exchange.waits()
+        while endpoint.health.state == "warming" and trio.current_time() + LOADING_PAUSE_SECONDS < give_up:
+            looked = endpoint.health.last_check
+            await trio.sleep(LOADING_PAUSE_SECONDS)
+            if not endpoint.settings.health_path:
+                break  # nothing tells but asking again
+            if endpoint.health.last_check == looked:
+                result = await probe(endpoint, self._config.health.timeout_seconds)
+                self._fleet.record(endpoint, result.evidence, result.detail)
+        self._exchange.goes_on()
+        return trio.current_time() + LOADING_PAUSE_SECONDS < give_up
 
     async def _take(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
         """A place at the next endpoint of the tier: now, or after waiting for one. None where none is left."""

@@ -134,7 +134,7 @@ def of_status(endpoint: str, status: int, headers: list[RawHeader], body: bytes)
     if status == 400 and is_context_overflow(body):
         return Failure("context", detail, "larger", None, passed)
     if 400 <= status < 500:
-        return Failure("unsupported", detail, "no", None, passed)
+        return Failure("rejected", detail, "no", None, passed)
     return Failure(
         "server_error",
         detail,

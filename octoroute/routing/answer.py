@@ -123,31 +123,35 @@ def probabilities(logprobs: _Logprobs | None, tier: Tier) -> dict[Tier, float] |
     """How likely each of the three answers was, out of 1; None where that is not told.
 
     Read at the token in which the answer's word begins, among the alternatives to it. A token that begins a word
-    ("B", "BAL", " Deep") counts for it: the three begin with different letters.
+    ("B", "BAL", " Deep") counts for it: the three begin with different letters. A word that is not listed is taken
+    to be as likely as the least likely token that is: more it can't be, and a model that had other things in mind
+    than the three words was not sure.
     """
     token = (
         _first_of_word(logprobs.content, WORDS[TIERS.index(tier)]) if logprobs and logprobs.content else None
     )
-    if token is None:
+    if token is None or len(token.top_logprobs) < 2:
         return None
     weights = dict.fromkeys(TIERS, 0.0)
-    for alternative in {each.token: each for each in (*token.top_logprobs, token)}.values():
+    listed = {each.token: each for each in (token, *token.top_logprobs)}
+    for alternative in listed.values():
         start = alternative.token.lstrip(" \t\r\n\"'`*_Ġ▁").rstrip(" \t\r\n\"'`*_.}").upper()
         if start and isfinite(alternative.logprob):
             for word, named in _TIER_OF.items():
                 if word.startswith(start):
                     weights[named] += exp(min(alternative.logprob, 0.0))
-    total = sum(weights.values())
-    return {name: weight / total for name, weight in weights.items()} if total > 0 else None
+    least = min(exp(min(each.logprob, 0.0)) for each in token.top_logprobs)
+    likely = {name: weight or least for name, weight in weights.items()}
+    total = sum(likely.values())
+    return {name: weight / total for name, weight in likely.items()} if total > 0 else None
 
 
 def _first_of_word(tokens: list[_Token], word: str) -> _Token | None:
     """The token in which the last `word` begins."""
-    found = None
-    for found in re.finditer(word, "".join(token.token for token in tokens), re.IGNORECASE | re.ASCII):  # noqa: B007
-        pass
-    at = found.start() if found else -1
-    for token in tokens if found else ():
+    text = "".join(token.token for token in tokens)
+    starts = [match.start() for match in re.finditer(word, text, re.IGNORECASE | re.ASCII)]
+    at = starts[-1] if starts else len(text)
+    for token in tokens:
         if at < len(token.token):
             return token
         at -= len(token.token)

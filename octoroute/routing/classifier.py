@@ -27,6 +27,7 @@ from octoroute.telemetry.events import Publish, QuestionCause, RouterAsked
 TRIES = 2
 MAX_BODY = 256 * 1024
 """Bytes of an answer to a question: one of 1024 thoughts without log probabilities has a few thousand."""
+_WORDS = {"connect": "could not be reached", "reset": "closed the connection"}
 CLOSE_SECONDS = 1.0
 BUSY_SECONDS = 5.0
 _CLIENT = "octoroute: routing"
@@ -44,11 +45,15 @@ class Judgement(Struct, frozen=True):
 
 
 class _Failed(Struct, frozen=True):
-    """A try without a result. `evidence` counts for the endpoint's health, None does not."""
+    """A try without a result. `evidence` counts for the endpoint's health, None does not.
+
+    `told` goes into a header: it holds nothing that a server wrote. `detail`, where it says more, is for the log.
+    """
 
     cause: QuestionCause
-    detail: str
+    told: str
     evidence: Evidence | None = None
+    detail: str = ""
 
 
 class Breaker:
@@ -108,6 +113,8 @@ class Classifier:
 
     async def ask(self, asked: Question, deadline: float) -> Judgement:
         """What a model of the router tier says, by `deadline` at the latest."""
+        if self._choose(set(), with_room=False) is None:
+            return Judgement(None, failed=f"has no healthy endpoint (tier {self._tier})")
         trial = self.breaker.failures >= self.breaker.FAILURES
         if not self.breaker.admits(trio.current_time()):
             return Judgement(None, failed="failed several times in a row and is left alone for a moment")
@@ -124,7 +131,7 @@ class Classifier:
         tried: set[str] = set()
         failure: _Failed | None = None
         for _ in range(TRIES):
-            if self._choose(tried, with_room=False) is None:
+            if failure is not None and self._choose(tried, with_room=False) is None:
                 break
             result = await self._try(asked, tried, min(trio.current_time() + self._timeout, deadline))
             if isinstance(result, answer.Answer):
@@ -132,10 +139,9 @@ class Classifier:
                 tier, confidence, unsure = answer.choose(result, self._min_confidence)
                 return Judgement(tier, confidence, unsure)
             failure = result
-        if failure is None:
-            return Judgement(None, failed=f"has no healthy endpoint (tier {self._tier})")
+        assert failure is not None
         self.breaker.failed(trio.current_time())
-        return Judgement(None, failed=f"could not decide: {failure.detail}")
+        return Judgement(None, failed=f"could not decide: {failure.told}")
 
     def _choose(self, tried: set[str], *, with_room: bool = True) -> Endpoint | None:
         return self._fleet.choose(self._tier, None, tried, Needs(), with_room=with_room)
@@ -166,13 +172,13 @@ class Classifier:
         if failed is None:
             self._fleet.record(endpoint, "request_answered")
         elif failed.evidence is not None:
-            self._fleet.record(endpoint, failed.evidence, failed.detail, busy_for=BUSY_SECONDS)
+            self._fleet.record(endpoint, failed.evidence, failed.detail or failed.told, busy_for=BUSY_SECONDS)
         self._publish(
             RouterAsked(
                 endpoint.tier,
                 endpoint.id,
                 cause=failed.cause if failed else None,
-                detail=failed.detail if failed else "",
+                detail=(failed.detail or failed.told) if failed else "",
                 seconds=trio.current_time() - start,
                 tokens_in=spent.tokens_in,
                 tokens_out=spent.tokens_out,
@@ -208,7 +214,8 @@ class Classifier:
             try:
                 status, said = await _exchange(endpoint, body)
             except UpstreamError as error:
-                return _Failed(error.cause, f"endpoint {endpoint.id}: {error}", "failure")
+                words = _WORDS.get(error.cause, "gave a broken answer")
+                return _Failed(error.cause, f"endpoint {endpoint.id} {words}", "failure", detail=str(error))
             if status in {400, 422}:
                 less = question.refused(learned, said)
                 if less is None:

@@ -179,6 +179,8 @@ def on_event(event: events.Event) -> None:
             _routing.debug("router model decided", **_fields(event))
         case events.RouterAsked():
             _routing.warning("router model decided nothing", **_fields(event))
+        case events.Attempted(cause="rejected"):  # the client's own mistake
+            _attempts.info("request rejected", **msgspec.structs.asdict(event))
         case events.Attempted():
             _attempts.warning("attempt failed", **_fields(event))
         case events.HealthChanged():

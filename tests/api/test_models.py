@@ -28,7 +28,7 @@ async def fleet() -> AsyncGenerator[
             ],
             "deep": endpoint(large, model="llama-3.3-70b"),
         }
-        async with running(models) as daemon, client(daemon) as http:  # type: ignore[arg-type]
+        async with running(models, timeouts={"deep": 1}) as daemon, client(daemon) as http:  # type: ignore[arg-type]
             yield one, two, large, http
 
 
@@ -99,6 +99,7 @@ async def test_states_show() -> None:
             (internal_error(), "unhealthy", False, 3),
         ]:
             large.behaviour = behaviour
+            large.models = loading() if state == "warming" else None
             await http.post("/v1/chat/completions", json=chat("org/Llama"))
             model = (await http.get("/models")).json()["models"][2]
             assert (model["state"], model["healthy"], model["consecutive_failures"]) == (

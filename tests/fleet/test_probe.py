@@ -64,7 +64,7 @@ NESTED = b"[" * 100_000 + b"]" * 100_000
         (500, b"loading", "failure", "status"),
         (302, b"", "failure", "status"),
         (405, b"", "failure", "status"),
-        (429, b"", "failure", "status"),
+        (429, b"", "busy", "busy"),
     ],
 )
 def test_what_an_answer_says(

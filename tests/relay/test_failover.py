@@ -659,3 +659,34 @@ async def test_a_stale_kept_connection_is_no_attempt_and_blames_nobody() -> None
         metrics = (await http.get("/metrics")).text
         assert 'octoroute_model_invocations_total{tier="fast"} 2.0' in metrics
         assert "octoroute_failovers_total{" not in metrics
+
+
+async def test_a_lone_server_that_is_loading_is_waited_for_with_one_probe_for_all_who_wait() -> None:
+    async with FakeModelServer(behaviour=loading()) as fake:
+        fake.models = loading()
+        async with running(fake) as daemon, client(daemon) as http:
+            answers: list[int] = []
+
+            async def ask() -> None:
+                answers.append((await http.post("/v1/chat/completions", json=chat())).status_code)
+
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    for _ in range(5):
+                        nursery.start_soon(ask)
+                    await fake.wait_for(5)
+                    probes = len(fake.probes)
+                    await trio.sleep(1.2)
+                    assert len(fake.probes) - probes <= 4
+                    fake.behaviour, fake.models = Ok(["Hello"]), None
+            assert answers == [200] * 5
+
+
+async def test_a_server_that_loads_for_longer_than_the_attempt_may_take_is_a_503() -> None:
+    async with FakeModelServer(behaviour=loading()) as fake:
+        fake.models = loading()
+        async with running(fake, timeouts={"fast": 1}) as daemon, client(daemon) as http:
+            with trio.fail_after(20):
+                answer = await http.post("/v1/chat/completions", json=chat())
+    assert answer.status_code == 503
+    assert 1 <= int(answer.headers["retry-after"]) <= 30

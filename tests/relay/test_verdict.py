@@ -29,16 +29,16 @@ from octoroute.relay.verdict import (
     [
         (300, "server_error", "yes", "failure", 502),
         (301, "server_error", "yes", "failure", 502),
-        (400, "unsupported", "no", None, "passed"),
+        (400, "rejected", "no", None, "passed"),
         (401, "misconfigured", "yes", "misconfigured", 502),
-        (402, "unsupported", "no", None, "passed"),
+        (402, "rejected", "no", None, "passed"),
         (403, "misconfigured", "yes", "misconfigured", 502),
         (404, "misconfigured", "yes", "misconfigured", 502),
-        (405, "unsupported", "no", None, "passed"),
-        (408, "unsupported", "no", None, "passed"),
-        (422, "unsupported", "no", None, "passed"),
+        (405, "rejected", "no", None, "passed"),
+        (408, "rejected", "no", None, "passed"),
+        (422, "rejected", "no", None, "passed"),
         (429, "busy", "yes", "busy", "passed"),
-        (499, "unsupported", "no", None, "passed"),
+        (499, "rejected", "no", None, "passed"),
         (500, "server_error", "yes", "failure", 502),
         (501, "unsupported", "able", None, 400),
         (502, "server_error", "yes", "failure", 502),
@@ -95,7 +95,7 @@ def test_context_overflow(body: bytes, overflow: bool) -> None:
     assert is_context_overflow(body) is overflow
     failure = of_status("a", 400, [], body)
     assert (failure.cause, failure.elsewhere) == (
-        ("context", "larger") if overflow else ("unsupported", "no")
+        ("context", "larger") if overflow else ("rejected", "no")
     )
     assert of_status("a", 422, [], body).elsewhere == "no"
 

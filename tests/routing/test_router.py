@@ -15,7 +15,7 @@ from octoroute.fleet.fleet import Fleet, Needs
 from octoroute.openai.request import ChatRequest, Metadata, TaskType, parse
 from octoroute.routing.facts import Facts
 from octoroute.routing.route import Route
-from octoroute.routing.router import Decision, Router, by_rules, router_for, router_for
+from octoroute.routing.router import Decision, Router, by_rules, router_for
 
 
 def asking(text: Any = "hi", model: str | None = None, **more: Any) -> ChatRequest:
@@ -25,7 +25,7 @@ def asking(text: Any = "hi", model: str | None = None, **more: Any) -> ChatReque
 
 def router(**settings: Any) -> Router:
     endpoint = Endpoint(name="Qwen-8B", base_url="http://x.invalid/v1", aliases=("gpt-4o-mini",))
-    config = Config(models={"fast": (endpoint,)}, routing=Routing(**settings))
+    config = Config(models={"fast": (endpoint,)}, routing=Routing(**{"strategy": "rule", **settings}))
     return router_for(config.routing, Fleet(config, publish=lambda _: None), lambda _: None)
 
 
