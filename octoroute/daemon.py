@@ -109,7 +109,7 @@ class Daemon:
             return await self.service.monitor.sweep()
         return {}
 
-    async def serve(
+    async def serve(  # noqa: ASYNC128  # hands it on
         self,
         sockets: list[socket.socket],
         tls: ssl.SSLContext | None,

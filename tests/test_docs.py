@@ -21,6 +21,7 @@ from octoroute.fleet.health import State
 from octoroute.fleet.probe import ErrorType
 from octoroute.openai.request import TaskType
 from octoroute.relay.headers import ROUTE_HEADERS
+from octoroute.routing import rules
 from octoroute.routing.route import Reason, Strategy
 from octoroute.telemetry.events import Finished, QuestionCause
 from octoroute.telemetry.metrics import FleetState, Metrics
@@ -123,6 +124,16 @@ def test_every_key_stands_in_the_template(struct: type[Struct]) -> None:
             assert re.search(rf"^(?:# )?{field.name} = ", template, re.MULTILINE), field.name
     for key in FILE_ONLY.get(struct, ()):
         assert re.search(rf"^# {key} = ", template, re.MULTILINE), key
+
+
+def test_the_rules_are_told_with_their_limits() -> None:
+    told = section(CONFIGURATION, "### The rules")
+    for limit in (
+        f"under {rules.CASUAL_TOKENS} tokens",
+        f"over {rules.CODE_TOKENS} tokens",
+        f"of {rules.QUESTION_TOKENS.start} to {rules.QUESTION_TOKENS.stop - 1} tokens",
+    ):
+        assert limit in told
 
 
 TOML = [(name, text) for name, page in PAGES.items() for text in blocks(page, "toml")]
@@ -231,6 +242,21 @@ def test_every_cause_stands_in_the_guide() -> None:
 
 
 # Whatever they name
+
+
+def test_every_module_stands_in_the_picture_of_the_layers_and_no_other() -> None:
+    (picture,) = (text for text in blocks(PAGES["docs/architecture.md"], "") if text.startswith("__main__"))
+    folders = dict(re.findall(r"^(\w+)/? +(.*(?:\n +.*)*)$", picture, re.MULTILINE))
+    modules = [path for path in (ROOT / "octoroute").rglob("*.py") if path.stem != "__init__"]
+    for path in modules:
+        folder, *inner = path.relative_to(ROOT / "octoroute").with_suffix("").parts
+        assert folder in folders, path
+        assert not inner or re.search(rf"\b{inner[0]}\b", folders[folder]), path
+    for folder in folders:
+        assert (ROOT / "octoroute" / folder).is_dir() or (ROOT / "octoroute" / f"{folder}.py").is_file(), (
+            folder
+        )
+
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 

@@ -64,7 +64,9 @@ def word(answer: str, *, after: float = 0, probability: float | None = None) -> 
                 {"token": each, "logprob": _log(probability if each == answer else rest)}
                 for each in ("FAST", "BALANCED", "DEEP")
             ]
-            choice["logprobs"] = {"content": [{"token": answer, "logprob": _log(probability), "top_logprobs": top}]}
+            choice["logprobs"] = {
+                "content": [{"token": answer, "logprob": _log(probability), "top_logprobs": top}]
+            }
         await trio.sleep(after)
         usage = {"prompt_tokens": 200, "completion_tokens": 2}
         body = msgspec.json.encode({"choices": [choice], "usage": usage})
@@ -257,9 +259,11 @@ async def test_a_router_model_that_is_gone_costs_nothing_after_a_while() -> None
 
 
 async def test_a_router_tier_without_endpoints() -> None:
-    async with FakeModelServer("small") as small, running(
-        {"fast": small}, routing={"strategy": "llm", "default_tier": "fast"}
-    ) as daemon, client(daemon) as http:
+    async with (
+        FakeModelServer("small") as small,
+        running({"fast": small}, routing={"strategy": "llm", "default_tier": "fast"}) as daemon,
+        client(daemon) as http,
+    ):
         answer = await http.post(CHAT, json=chat("auto"))
         assert told(answer) == ("fast", "rule", "router_unavailable")
         assert "has no healthy endpoint (tier balanced)" in answer.headers["x-octoroute-warning"]

@@ -37,40 +37,51 @@ async def test_a_running_stream_goes_on_and_the_next_request_goes_to_the_new_end
 
 
 async def test_an_endpoint_that_stays_keeps_its_health_and_its_places() -> None:
-    async with FakeModelServer(behaviour=Ok(["a"] * 10, between=0.05)) as fake:
-        async with running(endpoint(fake, max_concurrent=1)) as daemon, client(daemon) as http:
-            async with http.stream("POST", CHAT, json=chat(stream=True)) as answer:
-                await fake.wait_for(1)
-                kept = next(iter(daemon.service.fleet))
-                daemon.service.fleet.record(kept, "failure")
-                await daemon.apply(config_for(endpoint(fake, max_concurrent=1, weight=2.0)))
-                assert next(iter(daemon.service.fleet)) is kept
-                assert (kept.in_flight, kept.settings.weight) == (1, 2.0)
-                await answer.aread()
-            await until(lambda: kept.in_flight == 0)
+    slow = Ok(["a"] * 10, between=0.05)
+    async with (
+        FakeModelServer(behaviour=slow) as fake,
+        running(endpoint(fake, max_concurrent=1)) as daemon,
+        client(daemon) as http,
+    ):
+        async with http.stream("POST", CHAT, json=chat(stream=True)) as answer:
+            await fake.wait_for(1)
+            kept = next(iter(daemon.service.fleet))
+            daemon.service.fleet.record(kept, "failure")
+            await daemon.apply(config_for(endpoint(fake, max_concurrent=1, weight=2.0)))
+            assert next(iter(daemon.service.fleet)) is kept
+            assert (kept.in_flight, kept.settings.weight) == (1, 2.0)
+            await answer.aread()
+        await until(lambda: kept.in_flight == 0)
 
 
 async def test_who_waits_in_the_queue_gets_the_place_that_a_reload_makes() -> None:
-    async with FakeModelServer(behaviour=Ok(["a"] * 40, between=0.05)) as fake:
-        async with running(endpoint(fake, max_concurrent=1)) as daemon, client(daemon) as http:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: http.post(CHAT, json=chat(stream=True)))
-                nursery.start_soon(lambda: http.post(CHAT, json=chat(stream=True)))
-                await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
-                await daemon.apply(config_for(endpoint(fake, max_concurrent=2)))
-                await fake.wait_for(2)
-                assert next(iter(daemon.service.fleet)).in_flight == 2
+    slow = Ok(["a"] * 40, between=0.05)
+    async with (
+        FakeModelServer(behaviour=slow) as fake,
+        running(endpoint(fake, max_concurrent=1)) as daemon,
+        client(daemon) as http,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(lambda: http.post(CHAT, json=chat(stream=True)))
+        nursery.start_soon(lambda: http.post(CHAT, json=chat(stream=True)))
+        await until(lambda: daemon.service.fleet.admission["fast"].waiting == 1)
+        await daemon.apply(config_for(endpoint(fake, max_concurrent=2)))
+        await fake.wait_for(2)
+        assert next(iter(daemon.service.fleet)).in_flight == 2
 
 
 async def test_a_key_that_was_put_right_is_tried_at_once() -> None:
-    async with FakeModelServer(behaviour=unauthorized()) as fake, running(fake) as daemon:
-        async with client(daemon) as http:
-            assert (await http.post(CHAT, json=chat())).status_code == 502
-            assert next(iter(daemon.service.fleet)).health.state == "misconfigured"
-            fake.behaviour = Ok(["Hello"])
-            await daemon.apply(config_for(endpoint(fake, api_key=Secret("right"))))
-            assert (await http.post(CHAT, json=chat())).status_code == 200
-            assert fake.chats[-1].header("authorization") == "Bearer right"
+    async with (
+        FakeModelServer(behaviour=unauthorized()) as fake,
+        running(fake) as daemon,
+        client(daemon) as http,
+    ):
+        assert (await http.post(CHAT, json=chat())).status_code == 502
+        assert next(iter(daemon.service.fleet)).health.state == "misconfigured"
+        fake.behaviour = Ok(["Hello"])
+        await daemon.apply(config_for(endpoint(fake, api_key=Secret("right"))))
+        assert (await http.post(CHAT, json=chat())).status_code == 200
+        assert fake.chats[-1].header("authorization") == "Bearer right"
 
 
 async def test_clients_keys_change() -> None:

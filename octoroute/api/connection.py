@@ -130,7 +130,7 @@ class Connection(TrioASGIHTTPConnection):
         finally:
             self._wire.on_disconnect = exchange.keep_alive = None
             self.app.exchanges.discard(exchange)
-            await exchange.release()
+            await exchange.release()  # noqa: ASYNC102  # shields and bounds itself
             exchange.finished()
 
     def _open_exchange(self) -> Exchange:

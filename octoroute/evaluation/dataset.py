@@ -55,7 +55,7 @@ class _Line(msgspec.Struct):
     """A line before any judgement of it."""
 
     prompt: Any = None
-    messages: msgspec.Raw | None = None
+    messages: msgspec.Raw = msgspec.Raw(b"null")
     importance: Any = None
     task_type: Any = None
     scores: Any = None
@@ -120,10 +120,11 @@ def _decoded(line: bytes) -> _Line:
 
 
 def _request(read: _Line) -> ChatRequest:
-    if (read.prompt is None) == (read.messages is None):
+    messages = bytes(read.messages)
+    if (read.prompt is None) == (messages == b"null"):
         raise ValueError("must have either `prompt` or `messages`.")
-    if read.messages is not None:
-        return parse(b'{"messages":' + bytes(read.messages) + b"}")
+    if read.prompt is None:
+        return parse(b'{"messages":' + messages + b"}")
     if not isinstance(read.prompt, str):
         raise ValueError("prompt: must be a string.")  # noqa: TRY004  # of the file, not of a caller
     return parse(msgspec.json.encode({"messages": [{"role": "user", "content": read.prompt}]}))

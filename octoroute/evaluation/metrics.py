@@ -40,7 +40,8 @@ MOST_STEPS = 256
 
 BASELINES = ("random", "length", "always fast", "always deep", "oracle")
 """*random* and *length* send as many requests to each tier as the strategy does: by chance, or the longest to deep.
-*oracle* knows the scores: the smallest of the best tiers."""
+*oracle* knows the scores: the smallest of the best tiers. Beside these, *tiers* is the strategy without what orders the
+requests within a tier: its APGR is what the decisions themselves know."""
 
 METRICS = ("quality", "quality_kept", "deep_calls_saved", "pgr", "apgr", "cpt50", "cpt80")
 
@@ -54,6 +55,8 @@ class Sample(NamedTuple):
     length: int
     quality: tuple[float, float, float]
     """Of each tier's answer."""
+    asked: int
+    """The tier that the strategy named; another than `chosen` where that stands in for one that does not exist."""
 
 
 class Figures(NamedTuple):
@@ -167,9 +170,9 @@ class Measure:
         self._length = _Cells(
             [(step, *sample.quality) for step, sample in zip(longest, samples, strict=True)]
         )
-        self._oracle = _Cells(
-            [(fast - deep, fast, balanced, deep) for _, _, _, (fast, balanced, deep) in samples]
-        )
+        gains = _steps([sample.quality[DEEP] - sample.quality[FAST] for sample in samples])
+        self._oracle = _Cells([(step, *sample.quality) for step, sample in zip(gains, samples, strict=True)])
+        self._tiers = _Cells([(-sample.asked, *sample.quality) for sample in samples])
 
     def everything(self) -> dict[str, Figures]:
         """On every sample once."""
@@ -192,12 +195,14 @@ class Measure:
                 *((curve.apgr(), curve.cpt(0.5), curve.cpt(0.8)) if curve else ()),
             )
 
+        tiers = _curve(self._tiers.keys, self._tiers.totals(weights))
         shares, quality = _decided([(key[4], key[1 + key[4]]) for key in self._strategy.keys], own)
         perfect = [_smallest_best(key[1:]) for key in self._oracle.keys]
         known = fast < deep
         random = figures(shares, sum(map(_product, zip(shares, (fast, balanced, deep), strict=True))), None)
         return {
             "strategy": figures(shares, quality, by_own),
+            "tiers": figures(shares, quality, tiers),
             "random": random._replace(
                 apgr=0.5 if known else None, cpt50=0.5 if known else None, cpt80=0.8 if known else None
             ),

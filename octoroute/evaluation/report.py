@@ -12,6 +12,7 @@ from octoroute.evaluation.result import Judged, Result
 
 NAMES = {
     "strategy": "",
+    "tiers": "its tiers alone",
     "random": "random, same mix",
     "length": "by length, same mix",
     "always fast": "always fast",
@@ -63,7 +64,10 @@ def heading(result: Result) -> str:
 def table(result: Result, judged: Judged, columns: dict[str, str]) -> list[list[str]]:
     """A heading and a row for each strategy."""
     rows = [["", *TIERS, *columns.values()]]
-    for key, standing in judged.standings.items():
+    for key in NAMES:
+        if key == "tiers" and "apgr" not in columns:
+            continue
+        standing = judged.standings[key]
         shares = [percent(standing.shares[tier]) for tier in TIERS]
         metrics = [estimate(standing.metrics[name], plain=name in _PLAIN) for name in columns]
         rows.append([NAMES[key] or result.strategy, *shares, *metrics])
@@ -137,10 +141,10 @@ def estimate(value: Estimate, *, plain: bool, signed: bool = False) -> str:
     scale, digits = (1, 3) if plain else (100, 1)
 
     def number(part: float) -> str:
-        return f"{part * scale:{sign}.{digits}f}"
+        return f"{round(part * scale, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no minus before a zero
 
     unit = "" if plain else " points" if signed else " %"
-    if value.low is None or value.high is None or value.low == value.high:
+    if value.low is None or value.high is None or number(value.low) == number(value.high):
         return f"{number(value.value)}{unit}"
     return f"{number(value.value)}{unit} ({number(value.low)} … {number(value.high)})"
 

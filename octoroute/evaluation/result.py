@@ -144,13 +144,14 @@ def _by_scores(decided: Decided, stands_in: Tier | None) -> Sample:
         # Nothing goes to balanced; a quality no better than that of fast lets no oracle go there either.
         quality = (fast, fast, deep)
         tier = stands_in if tier == "balanced" else tier
-    return Sample(TIERS.index(tier), _score(decided), _length(decided), quality)
+    asked = TIERS.index(decided.route.tier)
+    return Sample(TIERS.index(tier), _score(decided), _length(decided), quality, asked)
 
 
 def _by_label(decided: Decided) -> Sample:
     fast, balanced, deep = (float(tier == decided.row.expected) for tier in TIERS)
     chosen = TIERS.index(decided.route.tier)
-    return Sample(chosen, _score(decided), _length(decided), (fast, balanced, deep))
+    return Sample(chosen, _score(decided), _length(decided), (fast, balanced, deep), chosen)
 
 
 def _score(decided: Decided) -> float:

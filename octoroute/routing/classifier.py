@@ -127,11 +127,14 @@ class Classifier:
         return judgement
 
     async def _decide(self, asked: Question, deadline: float) -> Judgement:
-        """1. An endpoint not yet tried in this decision. 2. Its answer. 3. A failure: the next one."""
+        """1. An endpoint not yet tried in this decision. 2. Its answer. 3. A failure: the next one.
+
+        Where no place became free within a try, none is waited for again.
+        """
         tried: set[str] = set()
         failure: _Failed | None = None
-        for _ in range(TRIES):
-            if failure is not None and self._choose(tried, with_room=False) is None:
+        for number in range(TRIES):
+            if len(tried) < number or (tried and self._choose(tried, with_room=False) is None):
                 break
             result = await self._try(asked, tried, min(trio.current_time() + self._timeout, deadline))
             if isinstance(result, answer.Answer):

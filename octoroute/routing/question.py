@@ -215,7 +215,7 @@ def _known(facts: Facts) -> str:
 
 # "<|im_end|>", "</s>", "<start_of_turn>", "[/INST]": some servers (llama.cpp) read a template's own
 # tokens wherever they stand. A space makes text of them, and of every mark of ours.
-_TOKEN_START = re.compile(r"<(?=\S)|\[(?=/?[A-Z])")
+_TOKEN_START = re.compile(r"<(?=\S)|\[(?=/?[A-Za-z])")
 
 
 def _harmless(text: str) -> str:

@@ -92,7 +92,7 @@ async def test_a_request_in_the_queue_is_kept_alive_too_and_its_place_is_given_b
                 nursery.start_soon(ask)
         assert all(text.endswith("data: [DONE]\n\n") for text in texts)
         assert sorted(": waiting" in text for text in texts) == [False, True]
-        assert all(each.in_flight == 0 for each in daemon.service.fleet)
+        await until(lambda: all(each.in_flight == 0 for each in daemon.service.fleet))
 
 
 async def test_a_client_that_leaves_while_it_is_kept_alive_stops_the_model_server() -> None:

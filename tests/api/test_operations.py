@@ -368,7 +368,10 @@ async def test_nothing_of_a_prompt_or_a_key_is_logged_or_counted(log: io.StringI
     auth = {"api_keys": (Secret(MARK),)}
     async with FakeModelServer("small") as small:
         place = endpoint(small, api_key=Secret("endpoint-" + MARK))
-        async with running(place, auth=auth, timeouts={"fast": 1}) as daemon, client(daemon, headers=headers) as http:
+        async with (
+            running(place, auth=auth, timeouts={"fast": 1}) as daemon,
+            client(daemon, headers=headers) as http,
+        ):
             texts: list[str] = []
 
             async def ask(path: str, content: Any, **more: Any) -> None:

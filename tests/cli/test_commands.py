@@ -209,6 +209,27 @@ def test_route_as_json(tmp_path: Path) -> None:
     assert (answer["facts"]["importance"], answer["facts"]["task_type"]) == ("high", "code")
 
 
+@pytest.mark.parametrize(
+    ("strategy", "prompt", "expected"),
+    [
+        ("hybrid", "xyzzy", (None, "llm", "no_evidence", 5)),
+        ("hybrid", "Hi there!", ("fast", "rule", "casual_chat", 1)),
+        ("llm", "Hi there!", (None, "llm", None, None)),
+        ("rule", "xyzzy", ("balanced", "rule", "no_evidence", 5)),
+    ],
+)
+def test_route_says_where_a_model_would_decide(
+    tmp_path: Path, strategy: str, prompt: str, expected: tuple[object, ...]
+) -> None:
+    endpoint = '[[models.fast]]\nname = "a"\nbase_url = "http://a.invalid/v1"\n'
+    (tmp_path / "config.toml").write_text(f'{endpoint}[routing]\nstrategy = "{strategy}"\n')
+    answer = json.loads(run(tmp_path, "route", prompt, "--json").stdout)
+    assert tuple(answer[key] for key in ("tier", "strategy", "reason", "rule")) == expected
+    text = run(tmp_path, "route", prompt).stdout
+    asks = f"a model of tier balanced decides ([routing] strategy = {strategy})"
+    assert f"tier             {asks if expected[0] is None else expected[0]}\n" in text
+
+
 @pytest.mark.parametrize("option", [["--importance", "urgent"], ["--task-type", "poetry"]])
 def test_route_with_a_value_that_is_none(tmp_path: Path, option: list[str]) -> None:
     result = run(tmp_path, "route", "Hello", *option)

@@ -110,7 +110,7 @@ def test_a_bad_row_is_told_by_file_line_and_field(tmp_path: Path, row: object, e
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
     path.write_bytes(b'{"prompt": "\xff", "tier": "fast"}\n')
-    with pytest.raises(DatasetError, match="data.jsonl:1: is not valid JSON"):
+    with pytest.raises(DatasetError, match=r"data\.jsonl:1: is not valid JSON"):
         read(path)
 
 

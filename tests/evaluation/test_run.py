@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import trio
 
-from octoroute.config.model import Config, Endpoint, Retry, Routing, Tier
+from octoroute.config.model import Config, Endpoint, Retry, Routing, Tier, TierFallback
 from octoroute.evaluation.dataset import Row
 from octoroute.evaluation.result import Decided, Result, result
 from octoroute.evaluation.run import Run
@@ -119,22 +119,15 @@ async def test_balanced_without_a_score_is_answered_by_its_neighbour() -> None:
         row("Hello!", scores={"fast": 1, "balanced": 0, "deep": 1}),
     ]
     found = await decided(rows, config(strategy="rule"))
-    for fallback, shares, kept in (
-        ("up-down", (0.5, 0, 0.5), 1.0),
-        ("down", (1, 0, 0), 0.5),
-        ("none", (0.5, 0, 0.5), 1),
-    ):
-        summary = result(
-            "x",
-            "rule",
-            2,
-            found,
-            stopped=False,
-            tier_fallback=fallback,
-            resamples=0,  # type: ignore[arg-type]
-        )
+    cases: list[tuple[TierFallback, list[float], float]] = [
+        ("up-down", [0.5, 0, 0.5], 1.0),
+        ("down", [1, 0, 0], 0.5),
+        ("none", [0.5, 0, 0.5], 1.0),
+    ]
+    for fallback, shares, kept in cases:
+        summary = result("x", "rule", 2, found, stopped=False, tier_fallback=fallback, resamples=0)
         assert summary.scores is not None
         own = summary.scores.standings["strategy"]
-        assert tuple(own.shares.values()) == shares
+        assert list(own.shares.values()) == shares
         assert own.metrics["quality_kept"].value == kept
         assert summary.scores.standings["oracle"].shares["balanced"] == 0

@@ -94,9 +94,7 @@ def test_a_500_that_refuses_an_input_kind(message: str, unsupported: bool) -> No
 def test_context_overflow(body: bytes, overflow: bool) -> None:
     assert is_context_overflow(body) is overflow
     failure = of_status("a", 400, [], body)
-    assert (failure.cause, failure.elsewhere) == (
-        ("context", "larger") if overflow else ("rejected", "no")
-    )
+    assert (failure.cause, failure.elsewhere) == (("context", "larger") if overflow else ("rejected", "no"))
     assert of_status("a", 422, [], body).elsewhere == "no"
 
 

@@ -283,6 +283,7 @@ async def test_no_place_in_time_is_no_decision_and_nobodys_fault(autojump_clock:
     assert place is not None
     judgement = await asking.classifier.ask(question(), asking.classifier.deadline())
     assert judgement.failed == "could not decide: every place in tier balanced is taken"
+    assert trio.current_time() == pytest.approx(TIMEOUT, abs=0.01)
     assert asking.failures == [0]
     place.release()
     assert endpoint.in_flight == 0

@@ -112,6 +112,7 @@ async def test_a_crash_reaches_the_asker_and_the_next_one_asks(
     decisions = Decisions(300)
 
     async def crash() -> Judgement:
+        await trio.lowlevel.checkpoint()
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):

@@ -79,7 +79,7 @@ def test_facts_stand_beside_the_text_as_closed_words() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["<|im_end|>", "<|im_start|>system", "</s>", "<s>", "<start_of_turn>", "<think>", "[INST]", "[/INST]"],
+    ["<|im_end|>", "<|im_start|>system", "</s>", "<s>", "<start_of_turn>", "<think>", "[INST]", "[/INST]", "[gMASK]"],
 )
 def test_a_chat_templates_own_tokens_are_taken_apart(token: str) -> None:
     text = shown(question(f"hello {token} DEEP"))

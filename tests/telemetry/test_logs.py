@@ -26,6 +26,7 @@ from octoroute.telemetry.events import (
     MonitorFailed,
     ProbeFailed,
     Routed,
+    RouterAsked,
 )
 
 
@@ -295,6 +296,14 @@ def test_how_loud_a_request_is(change: dict[str, Any], level: str) -> None:
 
 EVENTS: list[tuple[Event, list[tuple[str, str, str]]]] = [
     (Routed("1", "fast", "rule", "casual_chat", 1 / 3), [("octoroute.relay", "debug", "routed")]),
+    (
+        RouterAsked("fast", "a", cause=None, detail="", seconds=1 / 3, tokens_in=9, tokens_out=2),
+        [("octoroute.routing", "debug", "router model decided")],
+    ),
+    (
+        RouterAsked("fast", "a", cause="timeout", detail="", seconds=1 / 3, tokens_in=0, tokens_out=0),
+        [("octoroute.routing", "warning", "router model decided nothing")],
+    ),
     (Attempted("1", "fast", "a", None, "", 1 / 3), [("octoroute.relay", "debug", "attempted")]),
     (Attempted("1", "fast", "a", "reset", "gone", 1 / 3), [("octoroute.relay", "warning", "attempt failed")]),
     (FailedOver("1", "fast", "reset"), []),

@@ -20,6 +20,7 @@ from octoroute.telemetry.events import (
     MonitorFailed,
     ProbeFailed,
     Routed,
+    RouterAsked,
 )
 from octoroute.telemetry.metrics import EndpointState, FleetState, Metrics, TierState
 
@@ -50,6 +51,9 @@ ALL: list[Event] = [
     ProbeFailed("fast", "a", "connect", "refused"),
     MonitorFailed("ValueError()", 1),
     HealthChanged("fast", "a", old="healthy", new="unhealthy", detail=""),
+    Routed("2", "deep", "llm", "llm", 1.5, confidence=0.75),
+    RouterAsked("fast", "a", cause=None, detail="", seconds=1.4, tokens_in=200, tokens_out=2),
+    RouterAsked("fast", "a", cause="no_word", detail="x", seconds=1.4, tokens_in=100, tokens_out=0),
 ]
 
 UNRECORDABLE = Routed("1", "fast", "rule", "casual_chat", seconds="x")  # type: ignore[arg-type]
@@ -77,6 +81,8 @@ CONTRACT: dict[str, set[str]] = {
 MORE: dict[str, set[str]] = {
     "octoroute_routing_decisions_total": {"strategy", "reason"},
     "octoroute_routing_confidence": set(),
+    "octoroute_routing_questions_total": {"endpoint", "outcome"},
+    "octoroute_routing_tokens_total": {"direction"},
 }
 """What there is beyond the contract: each is one more thing to keep."""
 
@@ -121,6 +127,12 @@ def test_what_each_event_counts() -> None:
     metrics = recorded(*ALL)
     assert value(metrics, "octoroute_requests_total", tier="fast", strategy="rule") == 1
     assert value(metrics, "octoroute_routing_duration_ms_sum", strategy="rule") == 2
+    assert value(metrics, "octoroute_routing_decisions_total", strategy="llm", reason="llm") == 1
+    assert value(metrics, "octoroute_routing_confidence_sum") == 0.75
+    assert value(metrics, "octoroute_routing_questions_total", endpoint="a", outcome="ok") == 1
+    assert value(metrics, "octoroute_routing_questions_total", endpoint="a", outcome="no_word") == 1
+    assert value(metrics, "octoroute_routing_tokens_total", direction="in") == 300
+    assert value(metrics, "octoroute_routing_tokens_total", direction="out") == 2
     assert value(metrics, "octoroute_model_invocations_total", tier="fast") == 1
     assert value(metrics, "octoroute_model_invocations_total", tier="deep") == 1
     assert value(metrics, "octoroute_attempts_total", tier="fast", endpoint="a", outcome="connect") == 1
