@@ -252,7 +252,10 @@ def serve(alias: str, model: Path, *, port: int, ctx: int, parallel: int, until_
     stopping = {signal.SIGTERM, signal.SIGINT}
     # Before the server starts its threads: they inherit the mask, so the signal waits for sigwait below.
     signal.pthread_sigmask(signal.SIG_BLOCK, stopping)
-    import xllamacpp  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: PLC0415  # optional
+    try:
+        import xllamacpp  # type: ignore[import-not-found, import-untyped, unused-ignore]  # noqa: PLC0415  # optional
+    except ImportError as error:  # a library of the system's is missing
+        sys.exit(f"llama.cpp's server can't be loaded: {error}; on Debian: apt-get install libgomp1")
 
     params = xllamacpp.CommonParams()
     params.model.path = str(model)

@@ -64,13 +64,13 @@ def heading(result: Result) -> str:
 def table(result: Result, judged: Judged, columns: dict[str, str]) -> list[list[str]]:
     """A heading and a row for each strategy."""
     rows = [["", *TIERS, *columns.values()]]
-    for key in NAMES:
+    for key, name in NAMES.items():
         if key == "tiers" and "apgr" not in columns:
             continue
         standing = judged.standings[key]
         shares = [percent(standing.shares[tier]) for tier in TIERS]
-        metrics = [estimate(standing.metrics[name], plain=name in _PLAIN) for name in columns]
-        rows.append([NAMES[key] or result.strategy, *shares, *metrics])
+        metrics = [estimate(standing.metrics[metric], plain=metric in _PLAIN) for metric in columns]
+        rows.append([name or result.strategy, *shares, *metrics])
     return rows
 
 
@@ -83,7 +83,8 @@ def confusion(counts: dict[str, dict[str, int]]) -> list[list[str]]:
 def findings(result: Result, judged: Judged) -> list[str]:
     """Whether the strategy is measurably better than chance and than length, in words."""
     lines = []
-    for metric, what in (("quality_kept", "decisions, quality kept"), ("apgr", "order, APGR")):
+    order = "order by tier" if result.strategy == "llm" else "order by tier, then difficulty"
+    for metric, what in (("quality_kept", "decisions, quality kept"), ("apgr", f"{order}, APGR")):
         for baseline in ("random", "length"):
             difference = judged.differences[baseline][metric]
             if difference.value is None:

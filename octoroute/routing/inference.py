@@ -69,6 +69,7 @@ POINTS: dict[str, tuple[TaskType | None, float]] = {
     "identifier": ("code", 1),
     "literal": ("code", 1),
     "choices": ("question_answer", 2),
+    "exam": ("question_answer", 3),
     "mathematics": ("question_answer", 1.5),
 }
 """For each kind of evidence, the type that it speaks for (None: another one than the six), and its points."""

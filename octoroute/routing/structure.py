@@ -95,6 +95,13 @@ SHAPES = (
     Shape("identifier", ("_",), re.compile(r"(?<=[a-z])_[a-z]{2}")),
     Shape("literal", ("[", "{"), re.compile(r"\[ ?(?:-?\d+ ?, ?){2}|\[ ?['\"]\w|\{ ?['\"]\w{1,60}['\"] ?:")),
     Shape("choices", ("A. ", "A) ", "A: ", "(A) "), _any(r"^\(?A[.):] [^\n]{0,400}\n\(?B[.):] ")),
+    # Four options and more are an exam's question, which has a short answer whatever its verbs are; two or three may
+    # be what somebody wants compared.
+    Shape(
+        "exam",
+        ("D. ", "D) ", "D: ", "(D) "),
+        _any(r"^\(?A[.):] [^\n]{0,400}\n\(?B[.):] [^\n]{0,400}\n\(?C[.):] [^\n]{0,400}\n\(?D[.):] "),
+    ),
     Shape(
         "mathematics",
         ("$", "\\"),

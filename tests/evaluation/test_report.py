@@ -66,7 +66,7 @@ def test_the_findings_are_measured(found: Result) -> None:
     assert len(said) == 4
     assert all(re.search(r": (better|worse|no measurable difference)$", line) for line in said)
     (chance,) = (line for line in said if line.startswith("order") and "random" in line)
-    assert chance.startswith("order, APGR: rule minus random, same mix: +")
+    assert chance.startswith("order by tier, then difficulty, APGR: rule minus random, same mix: +")
 
 
 def test_json_has_all_of_it(found: Result) -> None:
