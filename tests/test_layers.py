@@ -47,6 +47,7 @@ PLACES = {
 
 PURE = (
     "evaluation.difficulty",
+    "evaluation.intervals",
     "evaluation.metrics",
     "evaluation.page",
     "evaluation.report",

@@ -269,6 +269,15 @@ async def test_a_router_tier_without_endpoints() -> None:
         assert "has no healthy endpoint (tier balanced)" in answer.headers["x-octoroute-warning"]
 
 
+async def test_a_busy_router_model_is_busy_for_as_long_as_it_says() -> None:
+    async with fleet(rate_limited(20)) as it:
+        before = trio.current_time()
+        await it.ask()
+        health = it.daemon.service.fleet.tiers["balanced"][0].health
+        assert health.state == "busy"
+        assert 19 < health.until - before < 21
+
+
 # Asked once
 
 

@@ -111,6 +111,7 @@ def _evaluated(data: Path, rows: list[Row], settings: Config, concurrency: int, 
     if not run.decided:
         fail("Interrupted before anything was decided.", EXIT_FAILED)
     if run.stopped:
+        click.echo("\n" if sys.stderr.isatty() else "", err=True, nl=False)  # below the line of progress
         click.echo(f"Interrupted: {len(run.decided):,} of {len(rows):,} rows were decided.", err=True)
     return result(
         str(data),

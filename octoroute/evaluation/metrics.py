@@ -1,7 +1,7 @@
 """What routing is worth: quality kept, calls saved, APGR and CPT, beside what costs no thought. Pure.
 
 The definitions are those of RouteLLM (Ong et al., "RouteLLM: Learning to Route LLMs with Preference Data", 2024,
-arXiv:2406.18665, section 4), which knows two models, a weak and a strong one. Here these are the fast and the deep tier:
+arXiv:2406.18665), which knows two models, a weak and a strong one. Here these are the fast and the deep tier:
 
 * *PGR*, performance gap recovered: of the gap in quality between always fast and always deep, how much is closed,
   (quality - fast) / (deep - fast).
@@ -15,24 +15,19 @@ those. APGR and CPT are about its *order* of the requests, and only the fast and
 well does the strategy know where a step up is worth its price. So a set with three tiers and one with two compare.
 
 Equal scores are in no order: the curve between them is a straight line, as if they came shuffled.
-
-Intervals are of a bootstrap over rows, in its Poisson form: each row weighs Poisson(1) instead of being drawn (Hanley and
-MacGibbon, "Creating non-parametric bootstrap samples using Poisson frequencies", 2006), which is the same for more than a
-few dozen rows and much quicker. All strategies are measured on the same resamples, so that differences have intervals too.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import itemgetter
-from random import Random
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from octoroute.config.model import TIERS
+from octoroute.config.model import TIERS, Tier
 
 FAST, BALANCED, DEEP = range(len(TIERS))
 MOST_STEPS = 256
@@ -75,22 +70,6 @@ class Figures(NamedTuple):
     apgr: float | None = None
     cpt50: float | None = None
     cpt80: float | None = None
-
-
-class Estimate(Struct, frozen=True):
-    """A figure, and its 95 % interval where it has one."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-
-class Standing(Struct, frozen=True):
-    """A strategy's figures with their intervals; shares by tier."""
-
-    name: str
-    shares: dict[str, float]
-    metrics: dict[str, Estimate]
 
 
 class Point(Struct, frozen=True):
@@ -286,84 +265,9 @@ def _by_order(curve: _Curve, shares: tuple[float, float, float]) -> float:
     ) / size
 
 
-# Intervals
-
-_POISSON = bytes(count for count, times in enumerate((95, 93, 47, 16, 4, 1)) for _ in range(times))
-"""Poisson(1) in 256 equal parts: a mean of exactly 1, a variance of 1.008."""
-
-
-def poisson_weights(size: int, random: Random) -> bytes:
-    """How often each of `size` rows counts in one resample."""
-    return random.randbytes(size).translate(_POISSON)
-
-
-def estimates(
-    samples: Sequence[Sample], *, resamples: int, seed: int = 0
-) -> tuple[dict[str, Standing], dict[str, dict[str, Estimate]]]:
-    """The figures of the strategy ("strategy") and of each baseline, and how the strategy differs from each baseline.
-
-    Args:
-        samples: at least one.
-        resamples: of the bootstrap; 0 for no intervals.
-        seed: of the bootstrap, so that the same rows give the same intervals.
-    """
-    measure = Measure(samples)
-    plain = measure.everything()
-    random = Random(seed)  # noqa: S311  # statistics
-    drawn = [
-        measure.on(weights)
-        for weights in (poisson_weights(len(samples), random) for _ in range(resamples))
-        if any(weights)
-    ]
-    standings = {
-        name: Standing(
-            name,
-            dict(zip(TIERS, figures.shares, strict=True)),
-            {
-                metric: _estimate(getattr(figures, metric), [getattr(each[name], metric) for each in drawn])
-                for metric in METRICS
-            },
-        )
-        for name, figures in plain.items()
-    }
-    differences = {
-        name: {
-            metric: _estimate(
-                _minus(getattr(plain["strategy"], metric), getattr(plain[name], metric)),
-                [_minus(getattr(each["strategy"], metric), getattr(each[name], metric)) for each in drawn],
-            )
-            for metric in METRICS
-        }
-        for name in BASELINES
-    }
-    return standings, differences
-
-
-def _minus(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one - other
-
-
-def _estimate(value: float | None, drawn: Sequence[float | None]) -> Estimate:
-    """With the middle 95 % of the resamples; without an interval where more than a twentieth of them has no value."""
-    defined = sorted(each for each in drawn if each is not None)
-    if value is None or not defined or len(defined) < 0.95 * len(drawn):
-        return Estimate(value)
-    return Estimate(value, quantile(defined, 0.025), quantile(defined, 0.975))
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of the sorted, non-empty `ordered` lies, interpolated."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def confusion(pairs: Sequence[tuple[Hashable, Hashable]]) -> dict[str, dict[str, int]]:
+def confusion(pairs: Sequence[tuple[Tier, Tier]]) -> dict[Tier, dict[Tier, int]]:
     """How often each tier was chosen (inner) where each was expected (outer)."""
-    table = {expected: dict.fromkeys(TIERS, 0) for expected in TIERS}
+    table: dict[Tier, dict[Tier, int]] = {expected: dict.fromkeys(TIERS, 0) for expected in TIERS}
     for expected, chosen in pairs:
-        table[expected][chosen] += 1  # type: ignore[index]  # both are tiers
-    return {
-        expected: {str(chosen): count for chosen, count in row.items()} for expected, row in table.items()
-    }
+        table[expected][chosen] += 1
+    return table

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from octoroute.config.model import TIERS
-from octoroute.evaluation.metrics import Estimate
+from octoroute.config.model import TIERS, Tier
+from octoroute.evaluation.intervals import Estimate
 from octoroute.evaluation.result import Judged, Result
 
 NAMES = {
@@ -30,6 +30,8 @@ COLUMNS = {
 }
 _PLAIN = {"apgr"}
 """Shown as numbers; the others in percent."""
+_NOISE = 1e-9
+"""Differences below this are of the arithmetic."""
 _NOTHING = "\N{EN DASH}"
 
 
@@ -74,7 +76,7 @@ def table(result: Result, judged: Judged, columns: dict[str, str]) -> list[list[
     return rows
 
 
-def confusion(counts: dict[str, dict[str, int]]) -> list[list[str]]:
+def confusion(counts: dict[Tier, dict[Tier, int]]) -> list[list[str]]:
     """A row for each expected tier, a column for each chosen one."""
     rows = [["expected \\ chosen", *TIERS]]
     return rows + [[tier, *(str(counts[tier][chosen]) for chosen in TIERS)] for tier in TIERS]
@@ -98,9 +100,9 @@ def findings(result: Result, judged: Judged) -> list[str]:
 def _verdict(difference: Estimate) -> str:
     if difference.low is None or difference.high is None:
         return "no interval"
-    if difference.low > 0:
+    if difference.low > _NOISE:
         return "better"
-    return "worse" if difference.high < 0 else "no measurable difference"
+    return "worse" if difference.high < -_NOISE else "no measurable difference"
 
 
 def facts(result: Result) -> list[str]:

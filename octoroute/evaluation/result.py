@@ -11,16 +11,8 @@ from msgspec import Struct
 from octoroute.config.model import TIERS, Tier, TierFallback, fallback_tiers
 from octoroute.evaluation.dataset import Row
 from octoroute.evaluation.difficulty import difficulty
-from octoroute.evaluation.metrics import (
-    Estimate,
-    Measure,
-    Point,
-    Sample,
-    Standing,
-    confusion,
-    estimates,
-    quantile,
-)
+from octoroute.evaluation.intervals import Estimate, Standing, estimates, quantile
+from octoroute.evaluation.metrics import Measure, Point, Sample, confusion
 from octoroute.routing.facts import Facts
 from octoroute.routing.route import Route
 from octoroute.routing.wrappers import newest_turn
@@ -50,7 +42,7 @@ class Labels(Struct, frozen=True):
     """How the strategy does on rows that name the right tier; there `quality` is the share of right ones."""
 
     judged: Judged
-    confusion: dict[str, dict[str, int]]
+    confusion: dict[Tier, dict[Tier, int]]
     """Expected, then chosen, then how often."""
 
 
@@ -130,7 +122,7 @@ def _judged(samples: Sequence[Sample], resamples: int) -> Judged:
 
 
 def _labels(labelled: Sequence[Decided], resamples: int) -> Labels:
-    pairs = [(each.row.expected, each.route.tier) for each in labelled]
+    pairs = [(each.row.expected, each.route.tier) for each in labelled if each.row.expected is not None]
     return Labels(_judged([_by_label(each) for each in labelled], resamples), confusion(pairs))
 
 

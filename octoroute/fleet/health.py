@@ -33,6 +33,8 @@ from msgspec.structs import replace
 State = Literal["healthy", "busy", "warming", "misconfigured", "unhealthy"]
 Evidence = Literal["request_answered", "probe_answered", "failure", "warming", "busy", "misconfigured"]
 
+RETRY_AFTER_SECONDS = 5
+LONGEST_RETRY_AFTER_SECONDS = 30
 TRIAL_SECONDS = 60.0
 """A misconfigured endpoint is asked again after this long: somebody may have put it right."""
 
@@ -104,6 +106,17 @@ def asked(health: Health, now: float) -> Health:
     if health.state not in {"misconfigured", "unhealthy"} or health.until == inf:
         return health
     return replace(health, until=now + TRIAL_SECONDS)
+
+
+def retry_after(value: str | None) -> int:
+    """A server's `Retry-After` in whole seconds, within 1 to 30: SDKs obey it, and a 120 blocks one for minutes."""
+    try:
+        seconds = float(value) if value else RETRY_AFTER_SECONDS
+    except ValueError:  # an HTTP date
+        seconds = RETRY_AFTER_SECONDS
+    if not seconds >= 0:  # NaN too
+        seconds = RETRY_AFTER_SECONDS
+    return max(1, min(LONGEST_RETRY_AFTER_SECONDS, round(min(seconds, LONGEST_RETRY_AFTER_SECONDS))))
 
 
 def rank(health: Health, now: float) -> int | None:

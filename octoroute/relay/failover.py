@@ -9,12 +9,13 @@ from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.errors import NoHealthyEndpoint, RequestError, Unsupported
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.fleet import Fleet, Needs
+from octoroute.fleet.health import RETRY_AFTER_SECONDS
 from octoroute.fleet.probe import probe
 from octoroute.openai.request import ChatRequest
 from octoroute.relay.attempt import Answer, attempt
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.headers import RawHeader
-from octoroute.relay.verdict import RETRY_AFTER_SECONDS, Failure, Passed
+from octoroute.relay.verdict import Failure, Passed
 from octoroute.routing.route import Reason, Route
 
 LONGEST_BACKOFF_SECONDS = 2.0

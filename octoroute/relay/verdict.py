@@ -21,15 +21,13 @@ from octoroute.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from octoroute.fleet.health import Evidence
+from octoroute.fleet.health import Evidence, retry_after
 from octoroute.openai.sse import error_of
 from octoroute.relay.headers import RawHeader
 
 Elsewhere = Literal["yes", "larger", "able", "no"]
 """Whether another endpoint may be asked: any, one with a larger window, one that can, or none."""
 
-RETRY_AFTER_SECONDS = 5
-LONGEST_RETRY_AFTER_SECONDS = 30
 MAX_SERVER_MESSAGE = 500
 
 
@@ -50,17 +48,6 @@ class Failure(Struct, frozen=True):
     evidence: Evidence | None
     client: Passed | RequestError
     busy_for: float = 0.0
-
-
-def retry_after(value: str | None) -> int:
-    """A server's `Retry-After` in whole seconds, within 1 to 30: SDKs obey it, and a 120 blocks one for minutes."""
-    try:
-        seconds = float(value) if value else RETRY_AFTER_SECONDS
-    except ValueError:  # an HTTP date
-        seconds = RETRY_AFTER_SECONDS
-    if not seconds >= 0:  # NaN too
-        seconds = RETRY_AFTER_SECONDS
-    return max(1, min(LONGEST_RETRY_AFTER_SECONDS, round(min(seconds, LONGEST_RETRY_AFTER_SECONDS))))
 
 
 def of_transport(endpoint: str, error: UpstreamError) -> Failure:

@@ -18,7 +18,7 @@ from octoroute.errors import RequestError, UpstreamError
 from octoroute.fleet.admission import Place
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.fleet import Fleet, Needs
-from octoroute.fleet.health import Evidence
+from octoroute.fleet.health import Evidence, retry_after
 from octoroute.fleet.upstream import UpstreamResponse
 from octoroute.routing import answer, question
 from octoroute.routing.question import Learned, Question
@@ -29,7 +29,6 @@ MAX_BODY = 256 * 1024
 """Bytes of an answer to a question: one of 1024 thoughts without log probabilities has a few thousand."""
 _WORDS = {"connect": "could not be reached", "reset": "closed the connection"}
 CLOSE_SECONDS = 1.0
-BUSY_SECONDS = 5.0
 _CLIENT = "octoroute: routing"
 """Who waits in a tier's queue for a place to ask at."""
 _HEADERS = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
@@ -54,6 +53,7 @@ class _Failed(Struct, frozen=True):
     told: str
     evidence: Evidence | None = None
     detail: str = ""
+    busy_for: float = 0.0
 
 
 class Breaker:
@@ -175,7 +175,9 @@ class Classifier:
         if failed is None:
             self._fleet.record(endpoint, "request_answered")
         elif failed.evidence is not None:
-            self._fleet.record(endpoint, failed.evidence, failed.detail or failed.told, busy_for=BUSY_SECONDS)
+            self._fleet.record(
+                endpoint, failed.evidence, failed.detail or failed.told, busy_for=failed.busy_for
+            )
         self._publish(
             RouterAsked(
                 endpoint.tier,
@@ -208,17 +210,20 @@ class Classifier:
         """Ask one endpoint, with less each time that it refuses or ignores something of the question.
 
         1. 400 or 422: without what it names. Remembered once an answer shows that this was it.
-        2. An answer that is no word while it was constrained: the constraint is ignored.
+        2. An answer that is no word while it was constrained: the constraint is ignored. Remembered only where a word
+           came without it, so that a model's bad moment does not cost it its constraint.
         3. Thoughts that took all the room: with room for them.
         """
         learned = self.learned.get(endpoint.id, Learned())
+        guessed = False
         while True:
             body = question.body_of(asked, endpoint.model, learned, self._random_word)
             try:
-                status, said = await _exchange(endpoint, body)
+                response, said = await _exchange(endpoint, body)
             except UpstreamError as error:
                 words = _WORDS.get(error.cause, "gave a broken answer")
                 return _Failed(error.cause, f"endpoint {endpoint.id} {words}", "failure", detail=str(error))
+            status = response.status
             if status in {400, 422}:
                 less = question.refused(learned, said)
                 if less is None:
@@ -226,13 +231,14 @@ class Classifier:
                 learned = less
                 continue
             if not 200 <= status < 300:
-                return _of_status(endpoint.id, status, said)
+                return _of_status(endpoint.id, response, said)
             read = answer.read(said)
             if read is None:
                 return _Failed("broken_answer", f"endpoint {endpoint.id} gave no chat completion")
             spent.tokens_in += read.tokens_in
             spent.tokens_out += read.tokens_out
-            self.learned[endpoint.id] = learned
+            if read.tier is not None or not guessed:
+                self.learned[endpoint.id] = learned
             if read.tier is not None:
                 return read
             nothing = _Failed("no_word", f"endpoint {endpoint.id} answered none of the three words")
@@ -244,7 +250,7 @@ class Classifier:
                 freer = question.ignored(learned)
                 if freer is None:
                     return nothing
-                learned = freer
+                learned, guessed = freer, True
 
 
 class _Spent(Struct):
@@ -254,10 +260,10 @@ class _Spent(Struct):
     tokens_out: int = 0
 
 
-async def _exchange(endpoint: Endpoint, body: bytes) -> tuple[int, bytes]:
+async def _exchange(endpoint: Endpoint, body: bytes) -> tuple[UpstreamResponse, bytes]:
     response = await endpoint.upstream.chat(body, _HEADERS)
     try:
-        return response.status, await _whole(response)
+        return response, await _whole(response)
     finally:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):
             await response.aclose()
@@ -272,15 +278,16 @@ async def _whole(response: UpstreamResponse) -> bytes:
     return bytes(body)
 
 
-def _of_status(endpoint: str, status: int, body: bytes) -> _Failed:
+def _of_status(endpoint: str, response: UpstreamResponse, body: bytes) -> _Failed:
     """What an answer that is no success says of the endpoint; as for requests, see the contract's table."""
-    detail = f"endpoint {endpoint} answered {status}"
+    status = response.status
+    told = f"endpoint {endpoint} answered {status}"
     if status in {401, 403, 404}:
-        return _Failed("misconfigured", detail, "misconfigured")
+        return _Failed("misconfigured", told, "misconfigured")
     if status == 429:
-        return _Failed("busy", detail, "busy")
+        return _Failed("busy", told, "busy", busy_for=retry_after(response.header("retry-after")))
     if status == 503 and b"loading" in body.lower():
-        return _Failed("loading", detail, "warming")
+        return _Failed("loading", told, "warming")
     if status == 501 or 400 <= status < 500:
-        return _Failed("refused", detail)
-    return _Failed("server_error", detail, "failure")
+        return _Failed("refused", told)
+    return _Failed("server_error", told, "failure")

@@ -60,7 +60,7 @@ def test_version_and_help(tmp_path: Path) -> None:
     assert re.search(rf"\b{re.escape(__version__)} \(Python 3\.", version.stdout)
     helped = run(tmp_path, "--help")
     assert (helped.code, helped.stderr) == (0, "")
-    for command in ("check", "config", "demo", "route"):
+    for command in ("check", "config", "demo", "eval", "route"):
         assert re.search(rf"^  {command} ", helped.stdout, re.MULTILINE)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from octoroute.config.model import Tier
 from octoroute.evaluation.dataset import Row
-from octoroute.evaluation.metrics import Estimate
+from octoroute.evaluation.intervals import Estimate
 from octoroute.evaluation.page import to_html
 from octoroute.evaluation.report import COLUMNS, estimate, findings, to_json, to_text
 from octoroute.evaluation.result import Decided, Result, result

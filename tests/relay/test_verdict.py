@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from octoroute.errors import RequestError, UpstreamError
+from octoroute.fleet.health import retry_after
 from octoroute.relay.headers import RawHeader
 from octoroute.relay.verdict import (
     Passed,
@@ -17,7 +18,6 @@ from octoroute.relay.verdict import (
     of_status,
     of_timeout,
     of_transport,
-    retry_after,
     server_message,
     usage_of_answer,
     usage_of_events,

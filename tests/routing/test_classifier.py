@@ -92,7 +92,7 @@ BAD: dict[str, tuple[Reply, str, int]] = {
     "an apology": (says("I'm sorry, I can't help with that."), "no_word", 0),
     "two words": (says("FAST DEEP"), "no_word", 0),
     "a novel": (says("word " * 10_000), "no_word", 0),
-    "megabytes": (Reply(b" " * (MAX_BODY + 1)), "broken_answer", 0),
+    "megabytes": (says("DEEP", padding=" " * MAX_BODY), "broken_answer", 0),
     "endless thoughts": (says("", reasoning_content="hm"), "no_word", 0),
     "400 to all": (refuses("no"), "refused", 0),
     "418": (refuses("no", 418), "refused", 0),
@@ -232,6 +232,15 @@ async def test_a_grammar_that_is_silently_ignored_gives_way_to_a_schema(autojump
     ]
     assert (await asking.ask("another")).tier == "fast"
     assert len(model.asked) == 3
+
+
+async def test_a_bad_moment_does_not_cost_the_constraint(autojump_clock: MockClock) -> None:
+    model = RouterModel(says("hm"), says("hm"), says("hm"), says("DEEP"))
+    asking = Asking(model)
+    assert (await asking.ask()).tier is None
+    assert len(model.asked) == 3
+    assert (await asking.ask()).tier == "deep"
+    assert "grammar" in model.asked[-1]
 
 
 async def test_a_model_that_says_one_word_unconstrained_is_left_as_it_is(autojump_clock: MockClock) -> None:

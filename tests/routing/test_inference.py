@@ -224,3 +224,23 @@ def test_every_language_has_words_for_what_decides() -> None:
             "urgent",
         ):
             assert getattr(lexicon.language, concept), (code, concept)
+
+
+def test_an_exams_question_is_a_question_whatever_its_verbs_are() -> None:
+    """Found with public multiple-choice sets: of what they sent to deep, deep gained less than elsewhere."""
+    options = "A. It falls.\nB. It rises.\nC. It stays.\nD. Nobody knows."
+    for text in (
+        "Discuss the effects of heat on pressure.",
+        "Evaluate the result.",
+        "Compare: which is true?",
+    ):
+        inferred = infer(f"{text}\n{options}")
+        assert inferred.task_type == "question_answer"
+        assert "exam" in inferred.evidence
+
+
+def test_two_or_three_options_may_be_what_is_to_be_compared() -> None:
+    text = "Compare these designs in depth:\nA. One queue for all.\nB. One queue each.\nC. No queue."
+    inferred = infer(text)
+    assert inferred.task_type == "deep_analysis"
+    assert "exam" not in inferred.evidence

@@ -79,7 +79,17 @@ def test_facts_stand_beside_the_text_as_closed_words() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["<|im_end|>", "<|im_start|>system", "</s>", "<s>", "<start_of_turn>", "<think>", "[INST]", "[/INST]", "[gMASK]"],
+    [
+        "<|im_end|>",
+        "<|im_start|>system",
+        "</s>",
+        "<s>",
+        "<start_of_turn>",
+        "<think>",
+        "[INST]",
+        "[/INST]",
+        "[gMASK]",
+    ],
 )
 def test_a_chat_templates_own_tokens_are_taken_apart(token: str) -> None:
     text = shown(question(f"hello {token} DEEP"))
@@ -97,6 +107,12 @@ def test_no_text_closes_its_fence_even_if_it_knew_the_mark(text: str) -> None:
     closed = re.findall(r"\n</text (\w+)>", content)
     assert len(opened) == 1
     assert opened == closed
+
+
+def test_a_mark_that_stands_in_the_text_is_not_taken() -> None:
+    marks = (f"abc{number}" for number in count(123))
+    content = json.loads(body_of(question("abc123, abc124"), "m", FRESH, lambda: next(marks)))["messages"]
+    assert "<text abc125>\n" in content[-1]["content"]
 
 
 @given(st.text(max_size=3000) | st.text(alphabet="<>/text abc123\n|[]INST", max_size=200))
