@@ -93,6 +93,7 @@ class Daemon:
 
     def __init__(self, config: Config, load: Callable[[], Config] | None = None) -> None:
         self._load = load
+        self._bound = config.server
         self.service, self.publish = build(config)
         self.app = App(self.service, self.publish)
         self.app.add_routes(chat.ROUTES, legacy.ROUTES, models.ROUTES, operations.ROUTES)
@@ -181,7 +182,7 @@ class Daemon:
         self.app.keys = Keys(config.auth)
         fleet.dispatch()
         log.info("reloaded", changes=changes(old, config))
-        if waits := needs_restart(old.server, config.server):
+        if waits := needs_restart(self._bound, config.server):
             log.warning("changed, but only a restart applies it", keys=[f"server.{key}" for key in waits])
         for upstream in retired:
             await upstream.aclose()  # idle connections; those in use end with their requests

@@ -249,7 +249,8 @@ def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.soc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # "::" is every address, IPv4's too; systems differ in what they do unasked.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         listener.bind(address)
         listener.listen(BACKLOG)
         listener.setblocking(False)

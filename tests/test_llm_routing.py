@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,8 +77,6 @@ def word(answer: str, *, after: float = 0, probability: float | None = None) -> 
 
 
 def _log(probability: float) -> float:
-    import math  # noqa: PLC0415
-
     return math.log(probability)
 
 

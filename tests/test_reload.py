@@ -164,3 +164,14 @@ def test_what_wants_a_restart() -> None:
         "port",
         "tls_cert",
     ]
+
+
+async def test_a_change_that_wants_a_restart_is_told_until_it_is_taken_back(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with FakeModelServer() as fake, running(fake) as daemon:
+        told = "only a restart applies it"
+        for port in (4000, 4000, 0):
+            await daemon.apply(config_for(fake, server={"port": port}))
+            said = capfd.readouterr()
+            assert (told in said.out + said.err) is (port != 0)

@@ -171,7 +171,8 @@ async def test_head_and_options() -> None:
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-length"] == str(len(whole.content))
         options = await http.options(CHAT)
-        assert options.status_code == 200
+        assert (options.status_code, options.content) == (204, b"")
+        assert "content-type" not in options.headers
         assert set(options.headers["allow"].split(", ")) == {"POST", "OPTIONS"}
         assert "access-control-allow-origin" not in options.headers
 
@@ -363,3 +364,14 @@ def test_tls_files_that_hold_something_else(tmp_path: Path, certificate: tuple[s
     ):
         with pytest.raises(StartError, match=r"Can't use .server. tls_cert and tls_key"):
             tls_context(Server(tls_cert=files[0], tls_key=files[1]))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_the_unspecified_ipv6_host_is_reached_by_ipv4_too(address: str) -> None:
+    async with FakeModelServer() as fake, running(fake, server={"host": "::"}) as daemon:
+        port = httpx.URL(daemon.url).port
+        assert port is not None
+        with trio.fail_after(SECONDS):
+            async with await trio.open_tcp_stream(address, port) as stream:
+                await stream.send_all(b"GET /health HTTP/1.0\r\n\r\n")
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")

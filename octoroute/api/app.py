@@ -75,6 +75,13 @@ class App(QuartTrio):
             self.add_url_rule(path, view_func=handler, methods=[method])
         self._paths = frozenset(rule.rule for rule in self.url_map.iter_rules() if not rule.arguments)
 
+    async def make_default_options_response(self) -> Response:
+        """What OPTIONS gets: the methods allowed, and nothing that could be taken for a page."""
+        response = await super().make_default_options_response()
+        response.status_code = 204
+        del response.headers["content-type"]
+        return response
+
     def known_path(self, path: str) -> str:
         """A path of ours as it is; of any other, no more than that: a log is no place for what clients make up."""
         if path in self._paths:

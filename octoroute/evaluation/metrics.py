@@ -22,8 +22,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import accumulate
-from operator import itemgetter
-from typing import Any, NamedTuple
+from operator import itemgetter, mul, sub
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -79,79 +79,75 @@ class Point(Struct, frozen=True):
     quality: float
 
 
-class _Cells:
-    """Rows that no metric tells apart, counted together: that is what makes a thousand resamples quick."""
+class _Order:
+    """Rows sorted into steps, and what some columns of them add up to in each step of a resample.
 
-    def __init__(self, keys: Sequence[Any]) -> None:
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        starts = [at for at, row in enumerate(order) if at == 0 or keys[row] != keys[order[at - 1]]]
-        self.keys = [keys[order[at]] for at in starts]
-        self._spans = list(zip(starts, [*starts[1:], len(order)], strict=True))
+    A thousand resamples go through every row a thousand times, so that the loops over rows are all the library's.
+    """
+
+    def __init__(self, steps: Sequence[int], *columns: Sequence[float]) -> None:
+        order = sorted(range(len(steps)), key=steps.__getitem__)
+        starts = [at for at, row in enumerate(order) if at == 0 or steps[row] != steps[order[at - 1]]]
+        spans = list(zip(starts, [*starts[1:], len(order)], strict=True))
+        self.steps = [steps[order[start]] for start in starts]
+        self._parts = [slice(*span) for span in spans]
+        self._columns = [[[column[row] for row in order[part]] for part in self._parts] for column in columns]
         # With one index, itemgetter gives the bare item.
-        self._in_order: Callable[[bytes], Sequence[int]] = itemgetter(*order) if len(order) > 1 else bytes
+        self._sorted: Callable[[bytes], Sequence[int]] = itemgetter(*order) if len(order) > 1 else bytes
 
-    def totals(self, weights: bytes) -> list[int]:
-        ordered = self._in_order(weights)
-        return [sum(ordered[start:end]) for start, end in self._spans]
+    def sums(self, weights: bytes) -> tuple[list[int], list[list[float]]]:
+        """For each step how many rows there are, and for each column its sums."""
+        ordered = self._sorted(weights)
+        parts = [ordered[part] for part in self._parts]
+        columns = [
+            [sum(map(mul, part, values)) for part, values in zip(parts, column, strict=True)]
+            for column in self._columns
+        ]
+        return [sum(part) for part in parts], columns
 
 
-class _Curve(NamedTuple):
-    """Sums over the requests from the highest score down, at the end of each step: how many, and each tier's quality."""
+class _Curve:
+    """From the highest score down, at the end of each step: how many requests, and what deep adds to fast on them."""
 
-    counts: list[float]
-    quality: tuple[list[float], list[float], list[float]]
-
-    @property
-    def size(self) -> float:
-        return self.counts[-1]
-
-    def at(self, count: float, tier: int) -> float:
-        """The quality of `tier` over the first `count` requests."""
-        step = max(1, bisect_left(self.counts, count))
-        before, after = self.counts[step - 1], self.counts[step]
-        share = (count - before) / (after - before) if after > before else 1.0
-        sums = self.quality[tier]
-        return sums[step - 1] + share * (sums[step] - sums[step - 1])
-
-    def gains(self) -> list[float]:
-        """What deep adds to fast over the requests so far."""
-        return [deep - fast for deep, fast in zip(self.quality[DEEP], self.quality[FAST], strict=True)]
+    def __init__(self, counts: Sequence[float], gains: Sequence[float]) -> None:
+        self.counts, self.gains = _running(counts), _running(gains)
 
     def apgr(self) -> float | None:
-        gains, count = self.gains(), self.counts
+        gains, counts = self.gains, self.counts
         if gains[-1] <= 0:
             return None
         area = sum(
-            (count[at] - count[at - 1]) * (gains[at] + gains[at - 1]) / 2 for at in range(1, len(count))
+            (counts[at] - counts[at - 1]) * (gains[at] + gains[at - 1]) / 2 for at in range(1, len(counts))
         )
-        return area / (count[-1] * gains[-1])
+        return area / (counts[-1] * gains[-1])
 
     def cpt(self, share: float) -> float | None:
-        gains, count = self.gains(), self.counts
+        gains, counts = self.gains, self.counts
         if gains[-1] <= 0:
             return None
         target = share * gains[-1]
         at = next(at for at, gain in enumerate(gains) if gain >= target)
         part = (target - gains[at - 1]) / (gains[at] - gains[at - 1])
-        return (count[at - 1] + part * (count[at] - count[at - 1])) / count[-1]
+        return (counts[at - 1] + part * (counts[at] - counts[at - 1])) / counts[-1]
 
 
 class Measure:
     """Measures a strategy and the baselines on samples: on all of them, or on a resample."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
-        steps = _steps([sample.score for sample in samples])
-        longest = _steps([float(sample.length) for sample in samples])
+        fast, balanced, deep = (
+            list(column) for column in zip(*(row.quality for row in samples), strict=True)
+        )
+        gains = list(map(sub, deep, fast))
+        best = [_smallest_best(sample.quality) for sample in samples]
+        chosen = [sample.chosen for sample in samples]
         self._size = len(samples)
-        self._strategy = _Cells(
-            [(step, *sample.quality, sample.chosen) for step, sample in zip(steps, samples, strict=True)]
-        )
-        self._length = _Cells(
-            [(step, *sample.quality) for step, sample in zip(longest, samples, strict=True)]
-        )
-        gains = _steps([sample.quality[DEEP] - sample.quality[FAST] for sample in samples])
-        self._oracle = _Cells([(step, *sample.quality) for step, sample in zip(gains, samples, strict=True)])
-        self._tiers = _Cells([(-sample.asked, *sample.quality) for sample in samples])
+        self._strategy = _Order(_steps([sample.score for sample in samples]), gains)
+        self._tiers = _Order([-sample.asked for sample in samples], gains)
+        self._length = _Order(_steps([float(sample.length) for sample in samples]), fast, balanced, deep)
+        self._oracle = _Order(_steps(gains), gains)
+        self._decided = _Order(chosen, [row.quality[tier] for row, tier in zip(samples, chosen, strict=True)])
+        self._best = _Order(best, [row.quality[tier] for row, tier in zip(samples, best, strict=True)])
 
     def everything(self) -> dict[str, Figures]:
         """On every sample once."""
@@ -159,10 +155,10 @@ class Measure:
 
     def on(self, weights: bytes) -> dict[str, Figures]:
         """On a resample in which each sample counts as often as its byte in `weights` says; not all may be 0."""
-        own, length, best = (cells.totals(weights) for cells in (self._strategy, self._length, self._oracle))
-        by_length, by_own = _curve(self._length.keys, length), _curve(self._strategy.keys, own)
-        size = by_own.size
-        fast, balanced, deep = (sums[-1] / size for sums in by_own.quality)
+        counts, by_tier = self._length.sums(weights)
+        size = sum(counts)
+        fast, balanced, deep = (sum(column) / size for column in by_tier)
+        known = fast < deep
 
         def figures(shares: tuple[float, float, float], quality: float, curve: _Curve | None) -> Figures:
             return Figures(
@@ -170,44 +166,42 @@ class Measure:
                 quality,
                 quality / deep if deep else None,
                 1 - shares[DEEP],
-                (quality - fast) / (deep - fast) if deep > fast else None,
+                (quality - fast) / (deep - fast) if known else None,
                 *((curve.apgr(), curve.cpt(0.5), curve.cpt(0.8)) if curve else ()),
             )
 
-        tiers = _curve(self._tiers.keys, self._tiers.totals(weights))
-        shares, quality = _decided([(key[4], key[1 + key[4]]) for key in self._strategy.keys], own)
-        perfect = [_smallest_best(key[1:]) for key in self._oracle.keys]
-        known = fast < deep
-        random = figures(shares, sum(map(_product, zip(shares, (fast, balanced, deep), strict=True))), None)
+        shares, quality = _decided(self._decided, weights)
+        by_chance = shares[FAST] * fast + shares[BALANCED] * balanced + shares[DEEP] * deep
+        by_length = _Curve(counts, list(map(sub, by_tier[DEEP], by_tier[FAST])))
         return {
-            "strategy": figures(shares, quality, by_own),
-            "tiers": figures(shares, quality, tiers),
-            "random": random._replace(
+            "strategy": figures(shares, quality, _curve(self._strategy, weights)),
+            "tiers": figures(shares, quality, _curve(self._tiers, weights)),
+            "random": figures(shares, by_chance, None)._replace(
                 apgr=0.5 if known else None, cpt50=0.5 if known else None, cpt80=0.8 if known else None
             ),
-            "length": figures(shares, _by_order(by_length, shares), by_length),
+            "length": figures(shares, _longest_first(counts, by_tier, shares), by_length),
             "always fast": figures((1, 0, 0), fast, None),
             "always deep": figures((0, 0, 1), deep, None),
-            "oracle": figures(*_decided(perfect, best), _curve(self._oracle.keys, best)),
+            "oracle": figures(*_decided(self._best, weights), _curve(self._oracle, weights)),
         }
 
     def curves(self) -> dict[str, list[Point]]:
         """The cost-quality curves: deep for the highest scores, fast for the rest."""
         weights = b"\x01" * self._size
-        every = {"strategy": self._strategy, "length": self._length, "oracle": self._oracle}
-        found = {}
-        for name, cells in every.items():
-            curve = _curve(cells.keys, cells.totals(weights))
-            size, fast = curve.size, curve.quality[FAST][-1]
-            found[name] = [
-                Point(count / size, (fast + gain) / size)
-                for count, gain in zip(curve.counts, curve.gains(), strict=True)
+        counts, by_tier = self._length.sums(weights)
+        fast = sum(by_tier[FAST])
+        drawn = {
+            "strategy": _curve(self._strategy, weights),
+            "length": _Curve(counts, list(map(sub, by_tier[DEEP], by_tier[FAST]))),
+            "oracle": _curve(self._oracle, weights),
+        }
+        return {
+            name: [
+                Point(count / self._size, (fast + gain) / self._size)
+                for count, gain in zip(curve.counts, curve.gains, strict=True)
             ]
-        return found
-
-
-def _product(pair: tuple[float, float]) -> float:
-    return pair[0] * pair[1]
+            for name, curve in drawn.items()
+        }
 
 
 def _steps(scores: Sequence[float]) -> list[int]:
@@ -220,48 +214,49 @@ def _steps(scores: Sequence[float]) -> list[int]:
     return [places[score] for score in scores]
 
 
-def _curve(keys: Sequence[tuple[Any, ...]], totals: Sequence[int]) -> _Curve:
-    """Of cells with keys `(step, fast, balanced, deep, …)`, in the order of the steps."""
-    last = [at for at, key in enumerate(keys) if at + 1 == len(keys) or keys[at + 1][0] != key[0]]
-
-    def sums(values: Sequence[float]) -> list[float]:
-        running = list(accumulate(values))
-        return [0.0, *(running[at] for at in last)]
-
-    fast, balanced, deep = (
-        sums([key[place] * total for key, total in zip(keys, totals, strict=True)]) for place in (1, 2, 3)
-    )
-    return _Curve(sums(totals), (fast, balanced, deep))
+def _running(values: Sequence[float]) -> list[float]:
+    return [0.0, *accumulate(values)]
 
 
-def _decided(
-    choices: Sequence[tuple[int, float]], totals: Sequence[int]
-) -> tuple[tuple[float, float, float], float]:
-    """The share of each tier, and the mean quality, where each cell goes to one tier and has one quality there."""
-    counts = [0.0] * len(TIERS)
-    quality = 0.0
-    for (tier, worth), total in zip(choices, totals, strict=True):
-        counts[tier] += total
-        quality += worth * total
+def _curve(order: _Order, weights: bytes) -> _Curve:
+    counts, (gains,) = order.sums(weights)
+    return _Curve(counts, gains)
+
+
+def _decided(order: _Order, weights: bytes) -> tuple[tuple[float, float, float], float]:
+    """The share of each tier, and the mean quality, where the steps are tiers."""
+    counts, (quality,) = order.sums(weights)
+    by_tier = dict(zip(order.steps, counts, strict=True))
     size = sum(counts)
-    fast, balanced, deep = (count / size for count in counts)
-    return (fast, balanced, deep), quality / size
+    fast, balanced, deep = (by_tier.get(tier, 0) / size for tier in (FAST, BALANCED, DEEP))
+    return (fast, balanced, deep), sum(quality) / size
 
 
-def _smallest_best(quality: Sequence[float]) -> tuple[int, float]:
-    best = max(quality)
-    return list(quality).index(best), best
+def _smallest_best(quality: tuple[float, float, float]) -> int:
+    return quality.index(max(quality))
 
 
-def _by_order(curve: _Curve, shares: tuple[float, float, float]) -> float:
+def _longest_first(
+    counts: Sequence[int], by_tier: Sequence[Sequence[float]], shares: tuple[float, float, float]
+) -> float:
     """The mean quality where the first go to deep, the next to balanced and the rest to fast, in these shares."""
-    size = curve.size
+    ends = _running(counts)
+    running = [_running(column) for column in by_tier]
+    size = ends[-1]
+
+    def upto(count: float, tier: int) -> float:
+        """The quality of `tier` over the first `count` requests; of a step that is cut, the part."""
+        step = max(1, bisect_left(ends, count))
+        before, after = ends[step - 1], ends[step]
+        share = (count - before) / (after - before) if after > before else 1.0
+        return running[tier][step - 1] + share * (running[tier][step] - running[tier][step - 1])
+
     first = min(size, shares[DEEP] * size)
     second = min(size, first + shares[BALANCED] * size)
     return (
-        curve.at(first, DEEP)
-        + (curve.at(second, BALANCED) - curve.at(first, BALANCED))
-        + (curve.at(size, FAST) - curve.at(second, FAST))
+        upto(first, DEEP)
+        + (upto(second, BALANCED) - upto(first, BALANCED))
+        + (upto(size, FAST) - upto(second, FAST))
     ) / size
 
 

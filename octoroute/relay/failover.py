@@ -21,6 +21,8 @@ from octoroute.routing.route import Reason, Route
 LONGEST_BACKOFF_SECONDS = 2.0
 LOADING_PAUSE_SECONDS = 0.5
 """How often a server that is loading is looked at while a request waits for it."""
+LONGEST_LOADING_PAUSE_SECONDS = 5.0
+"""The same, where its probe says that it is ready and its answers that it isn't: doubling up to this."""
 
 
 class Outcome(Struct):
@@ -93,6 +95,7 @@ class Failover:
     async def _try_tier(self, tier: Tier, name: str | None, needs: Needs) -> Answer | None:
         backoff = self._config.retry.backoff_ms / 1000
         give_up = trio.current_time() + self._config.request_timeout(tier)
+        pause = LOADING_PAUSE_SECONDS
         attempts = 0
         while attempts < self._config.retry.max_attempts:
             endpoint = await self._take(tier, name, needs)
@@ -111,9 +114,10 @@ class Failover:
                 self._refusal = self._last
                 self._skip_alike(endpoint, result)
             another = self._fleet.choose(tier, name, self._tried, needs, with_room=False)
-            if another is None and result.cause == "loading" and await self._loaded(endpoint, give_up):
+            if another is None and result.cause == "loading" and await self._loaded(endpoint, pause, give_up):
                 self._tried.discard(endpoint.id)
                 attempts -= 1
+                pause = min(2 * pause, LONGEST_LOADING_PAUSE_SECONDS)
             elif another is not None:
                 self._exchange.waits()
                 await trio.sleep(min(backoff, LONGEST_BACKOFF_SECONDS))
@@ -121,22 +125,22 @@ class Failover:
                 backoff *= 2
         return None
 
-    async def _loaded(self, endpoint: Endpoint, give_up: float) -> bool:
+    async def _loaded(self, endpoint: Endpoint, pause: float, give_up: float) -> bool:
         """Wait for a server that is loading its model, until `give_up`; whether it may be asked again.
 
         Whoever waits probes only where nobody has since the last look, so many requests cost no more than one.
         """
         self._exchange.waits()
-        while endpoint.health.state == "warming" and trio.current_time() + LOADING_PAUSE_SECONDS < give_up:
+        while endpoint.health.state == "warming" and trio.current_time() + pause < give_up:
             looked = endpoint.health.last_check
-            await trio.sleep(LOADING_PAUSE_SECONDS)
+            await trio.sleep(pause)
             if not endpoint.settings.health_path:
                 break  # nothing tells but asking again
             if endpoint.health.last_check == looked:
                 result = await probe(endpoint, self._config.health.timeout_seconds)
                 self._fleet.record(endpoint, result.evidence, result.detail)
         self._exchange.goes_on()
-        return trio.current_time() + LOADING_PAUSE_SECONDS < give_up
+        return trio.current_time() + pause < give_up
 
     async def _take(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
         """A place at the next endpoint of the tier: now, or after waiting for one. None where none is left."""

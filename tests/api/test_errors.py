@@ -42,7 +42,11 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
         (b'{"messages": [', "not valid JSON", None),
         (json.dumps(chat()).encode() + b"x", "not valid JSON", None),
         (b'{"messages":[{"role":"user","content":"\xff"}]}', "UTF-8", None),
-        (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b',"messages":[{"role":"user"}]}', "nested too deeply", None),
+        (
+            b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b',"messages":[{"role":"user"}]}',
+            "nested too deeply",
+            None,
+        ),
         (b"[]", "must be a JSON object, got a list", None),
         (b'"hi"', "must be a JSON object, got a string", None),
         (b"null", "must be a JSON object, got null", None),
