@@ -11,7 +11,7 @@ from octoroute.config.model import Tier
 Strategy = Literal["rule", "llm", "direct"]
 """Who decided: a rule (or its default), a model, or the client itself."""
 
-Reason = Literal[
+RuleReason = Literal[
     "casual_chat",
     "important",
     "deep_analysis",
@@ -20,8 +20,15 @@ Reason = Literal[
     "long_code",
     "question",
     "document",
-    "no_rule",
-    "no_evidence",
+]
+"""The rule that matched, in a word."""
+
+Silence = Literal["no_rule", "no_evidence"]
+"""Why none did."""
+
+Reason = Literal[
+    RuleReason,
+    Silence,
     "llm",
     "llm_unsure",
     "cached_decision",
@@ -35,6 +42,7 @@ Reason = Literal[
     "fallback_up",
     "fallback_down",
 ]
+"""Why the tier that answered did: a closed set."""
 
 
 class Route(Struct, frozen=True):

@@ -17,18 +17,7 @@ import msgspec
 
 from octoroute.config.model import Tier
 from octoroute.routing.facts import Facts
-
-RuleReason = Literal[
-    "casual_chat",
-    "important",
-    "deep_analysis",
-    "creative_writing",
-    "code",
-    "long_code",
-    "question",
-    "document",
-]
-Silence = Literal["no_rule", "no_evidence"]
+from octoroute.routing.route import RuleReason, Silence
 
 CASUAL_TOKENS = 256
 """Rule 1: small talk is shorter than this."""
