@@ -32,9 +32,9 @@ TIERS: dict[str, dict[str, str]] = {
     "ulab_llmrouter": {"fast": "llama-3.1-8b-instruct", "deep": "llama-3.1-nemotron-51b-instruct"},
     "routellm_mmlu": {"fast": "mixtral-8x7b-instruct", "deep": "gpt-4-1106-preview"},
 }
-"""For each set, the model that stands for each tier: by size, of one family or one generation where there is one,
-and chosen before our routing was measured on them. (LLMRouter's Qwen models are passed over: theirs answer MMLU in a
-form that counts as wrong, so that "needs a larger model" would mean "is from MMLU".)"""
+"""For each set, the model that stands for each tier: by size, of one family or one generation where there is one.
+LLMRouter's Qwen models were chosen first and then passed over, when length and the rules had been measured with them:
+theirs answer MMLU in a form that counts as wrong, so that "needs a larger model" would mean "is from MMLU"."""
 
 MIXTURES = {
     "tuned": ("mmlu_pro", "zeroeval_gsm"),

@@ -67,8 +67,8 @@ def table(result: Result, judged: Judged, columns: dict[str, str]) -> list[list[
     """A heading and a row for each strategy."""
     rows = [["", *TIERS, *columns.values()]]
     for key, name in NAMES.items():
-        if key == "tiers" and "apgr" not in columns:
-            continue
+        if key == "tiers" and ("apgr" not in columns or result.strategy == "llm"):
+            continue  # nothing that it leaves out
         standing = judged.standings[key]
         shares = [percent(standing.shares[tier]) for tier in TIERS]
         metrics = [estimate(standing.metrics[metric], plain=metric in _PLAIN) for metric in columns]
@@ -109,7 +109,7 @@ def facts(result: Result) -> list[str]:
     """What else is to be known of the decisions."""
     latency = result.latency_ms
     lines = [
-        f"decision latency: p50 {latency.p50:.3g} ms, p95 {latency.p95:.3g} ms",
+        f"decision latency: p50 {_ms(latency.p50)}, p95 {_ms(latency.p95)}",
         f"no evidence of the task in {_of(result.no_evidence, result.decided)}",
         "reasons: " + ", ".join(f"{reason} {count:,}" for reason, count in result.reasons.items()),
     ]
@@ -126,6 +126,10 @@ def facts(result: Result) -> list[str]:
             "([routing] tier_fallback)"
         )
     return lines
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f} ms" if milliseconds >= 10 else f"{milliseconds:.2f} ms"
 
 
 def _of(count: int, total: int) -> str:

@@ -57,7 +57,7 @@ def test_the_table(found: Result) -> None:
     assert re.search(r"^rule +33\.3 % +33\.3 % +33\.3 % +100\.0 %", text, re.MULTILINE)
     assert re.search(r"^deep +0 +10 +10$", text, re.MULTILINE)  # of 20 that are deep's, half went to balanced
     assert "no evidence of the task in 10 rows (25.0 %)" in text
-    assert "p50 1 ms, p95 1 ms" in text
+    assert "p50 1.00 ms, p95 1.00 ms" in text
 
 
 def test_the_findings_are_measured(found: Result) -> None:
