@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 
 import httpx
 
@@ -21,12 +21,13 @@ class UpstreamResponse:
     was not read to its end, which is what makes a model server stop generating.
     """
 
-    __slots__ = ("_body", "_response", "headers", "status")
+    __slots__ = ("_body", "_complete", "_response", "headers", "status")
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         assert isinstance(response.stream, httpx.AsyncByteStream)
         self._body = response.stream.__aiter__()
+        self._complete = False
         self.status = response.status_code
         self.headers: RawHeaders = response.headers.raw
 
@@ -41,8 +42,15 @@ class UpstreamResponse:
     async def __anext__(self) -> bytes:
         try:
             return await self._body.__anext__()
+        except StopAsyncIteration:
+            self._complete = True
+            raise
         except httpx.TransportError as error:
             raise _mapped(error) from error
+
+    def give_back(self) -> Awaitable[None] | None:
+        """What is left to do with the connection: close it, or nothing after an answer that was read to its end."""
+        return None if self._complete else self._response.aclose()
 
     async def aclose(self) -> None:
         """Give the connection back, or close it."""

@@ -49,7 +49,7 @@ async def attempt(
     with trio.move_on_after(timeout_seconds):
         try:
             response = await endpoint.upstream.chat(body, headers)
-            exchange.hold(response.aclose)
+            exchange.hold(response.give_back)
             return await _read(endpoint, response, stream=request.stream)
         except UpstreamError as error:
             return verdict.of_transport(endpoint.id, error)
