@@ -29,6 +29,7 @@ from quart_trio import QuartTrio
 
 from octoroute.config.model import Server
 from octoroute.errors import StartError
+from octoroute.sockets import send_now
 from octoroute.telemetry.logs import get_logger
 
 log = get_logger("octoroute.server")
@@ -125,8 +126,7 @@ class ClientConnection(TCPServer):
             except trio.WouldBlock:
                 await self.send_lock.acquire()
             try:
-                with trio.move_on_after(self._send_seconds()) as scope:
-                    await self.stream.send_all(data)
+                late = await self._send_rest(send_now(self.stream, data))
             finally:
                 self.send_lock.release()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -135,9 +135,17 @@ class ClientConnection(TCPServer):
         except trio.Cancelled:
             await trio.aclose_forcefully(self.stream)
             raise
-        if scope.cancelled_caught:
+        if late:
             log.info("client took nothing", seconds=self._send_seconds())
             await self._lost()
+
+    async def _send_rest(self, data: bytes) -> bool:
+        """Send what the socket did not take at once; whether the client took too long."""
+        if not data:
+            return False
+        with trio.move_on_after(self._send_seconds()) as scope:
+            await self.stream.send_all(data)
+        return scope.cancelled_caught
 
     async def _lost(self) -> None:
         # The reader may wait, with a pipelined request, for an answer that will never end.

@@ -20,7 +20,7 @@ LAYERS = (
     ("relay",),
     ("routing",),
     ("fleet",),
-    ("openai", "config", "supervision"),
+    ("openai", "config", "supervision", "sockets"),
     ("telemetry",),
     ("errors",),
     ("",),  # octoroute/__init__.py: the version

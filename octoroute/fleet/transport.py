@@ -55,7 +55,7 @@ class Exchange(httpx.AsyncByteStream):
         self._read_seconds = _seconds(timeouts, "read")
         self._release = release
         self._connection: Connection | None = connection
-        self._send, self._receive = connection.send, connection.receive
+        self._send, self._send_now, self._receive = connection.send, connection.send_now, connection.receive
         self._request = request
         self._sent = False
         self._first = b""  # body bytes that came together with the head
@@ -128,9 +128,12 @@ class Exchange(httpx.AsyncByteStream):
         self._sent = True
 
     async def _write(self, data: bytes) -> None:
+        rest = self._send_now(data)
+        if not rest:
+            return  # whoever sends a request reads next
         try:
             with _limit(self._write_seconds):
-                await self._send(data)
+                await self._send(rest)
         except trio.TooSlowError:
             raise httpx.WriteTimeout("the server does not take the request") from None
         except _BROKEN as error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import httptools
 import httpx
 import trio
+
+from octoroute.sockets import send_now
 
 if TYPE_CHECKING:
     import ssl
@@ -66,6 +69,7 @@ class Connection:
         self.socket = socket
         self.idle_since = math.inf
         self.send: Callable[[bytes], Awaitable[None]] = stream.send_all
+        self.send_now = partial(send_now, stream)
         self.receive: Callable[[int], Awaitable[bytes | bytearray]] = stream.receive_some
         self._incoming: ssl.MemoryBIO | None = None
         if isinstance(stream, trio.SocketStream):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from os import urandom
+from random import getrandbits
 
 RawHeader = tuple[bytes, bytes]
 
@@ -67,4 +67,4 @@ def request_id(given: str | None) -> str:
     """The client's request id where it is one, else a new one."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given
-    return urandom(16).hex()
+    return f"{getrandbits(128):032x}"

@@ -18,11 +18,11 @@ Piece = bytes | float | Exception
 
 
 class Pieces(httpx.AsyncByteStream):
-    """A body that arrives in exactly these pieces."""
+    """A body that arrives in exactly these pieces. `ended` tells that it was read to its end."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = iter(pieces)
-        self.closed = False
+        self.closed = self.ended = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -35,6 +35,7 @@ class Pieces(httpx.AsyncByteStream):
             if isinstance(piece, Exception):
                 raise piece
             await trio.sleep(piece)
+        self.ended = True
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
