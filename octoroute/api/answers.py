@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import msgspec
+from msgspec import Struct
 from quart import Response
-from quart.wrappers.response import ResponseBody
 
 from octoroute.config.model import Config
 from octoroute.fleet.fleet import Fleet
@@ -16,6 +15,7 @@ from octoroute.relay.body import RelayBody
 from octoroute.relay.exchange import Exchange
 from octoroute.relay.failover import Outcome
 from octoroute.relay.headers import RawHeader
+from octoroute.relay.verdict import Passed
 
 
 def json_response(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -42,32 +42,40 @@ def route_headers(exchange: Exchange, outcome: Outcome) -> list[tuple[str, str]]
     return [(f"X-Octoroute-{name}", value) for name, value in values.items() if value is not None]
 
 
-def relayed(exchange: Exchange, config: Config, fleet: Fleet, outcome: Outcome) -> Response:
+class Relayed(Struct):
+    """A model server's answer on its way through, with its headers as they were: no response of quart's.
+
+    `content_length` is None where the end is not known yet.
+    """
+
+    status_code: int
+    headers: list[RawHeader]
+    body: RelayBody
+    content_length: int | None
+
+
+def relayed(exchange: Exchange, config: Config, fleet: Fleet, outcome: Outcome) -> Relayed:
     """The model server's answer for the client, with its own status, headers and bytes."""
-    answer = outcome.answer
-    if isinstance(answer, Answer):
-        endpoint = outcome.endpoint
-        body = RelayBody(
-            exchange,
-            answer,
-            idle_seconds=config.server.stream_idle_timeout_seconds,
-            on_broken=lambda detail: fleet.record(endpoint, "failure", detail),
-        )
-        length = None if answer.rest is not None else sum(map(len, answer.begun))
-        response = Response(status=answer.status)
-        response.response = cast("ResponseBody", body)  # it is entered and iterated, like quart's own
-    else:
-        response = Response(answer.body, answer.status)
-        length = len(answer.body)
-    del response.headers["content-type"]
-    for name, value in answer.headers:
-        _add(response, (name, value))
-    if length is not None:
-        response.headers["content-length"] = str(length)
-    for header in route_headers(exchange, outcome):
-        response.headers.add(*header)
-    return response
+    answer, endpoint = outcome.answer, outcome.endpoint
+    if isinstance(answer, Passed):
+        answer = Answer(answer.status, answer.headers, [answer.body], None, events=False)
+    body = RelayBody(
+        exchange,
+        answer,
+        idle_seconds=config.server.stream_idle_timeout_seconds,
+        on_broken=lambda detail: fleet.record(endpoint, "failure", detail),
+    )
+    headers = list(answer.headers)
+    length = None
+    if answer.rest is None:
+        length = sum(map(len, answer.begun))
+        headers.append((b"content-length", b"%d" % length))
+    headers += [(name.lower().encode(), value.encode()) for name, value in route_headers(exchange, outcome)]
+    return Relayed(answer.status, headers, body, length)
 
 
-def _add(response: Response, header: RawHeader) -> None:
-    response.headers.add(header[0].decode("latin-1"), header[1].decode("latin-1"))
+def raw_headers(response: Response | Relayed) -> list[RawHeader]:
+    """The headers as they go out. Latin-1, as the API's own are; a server's pass as they came."""
+    if isinstance(response, Relayed):
+        return response.headers
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]

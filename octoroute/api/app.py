@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from octoroute import errors
-from octoroute.api.answers import json_response
+from octoroute.api.answers import Relayed, json_response
 from octoroute.api.auth import Keys
 from octoroute.api.connection import Connection, NoWebsocket
 from octoroute.config.model import Config
@@ -34,7 +34,7 @@ METRICS_PATH = "/metrics"
 LEGACY_CHAT_PATH = "/chat"
 
 
-Routes = tuple[tuple[Literal["GET", "POST"], str, Callable[..., Awaitable[Response]]], ...]
+Routes = tuple[tuple[Literal["GET", "POST"], str, Callable[..., Awaitable[Response | Relayed]]], ...]
 """The paths of one file, with the functions that answer them."""
 
 
@@ -71,7 +71,7 @@ class App(QuartTrio):
         Not as blueprints: quart looks a request's blueprints up several times, which costs 2 % of it.
         """
         for method, path, handler in (route for table in tables for route in table):
-            self.add_url_rule(path, view_func=handler, methods=[method])
+            self.add_url_rule(path, view_func=handler, methods=[method])  # type: ignore[arg-type]  # Relayed passes quart by
         self._paths = frozenset(rule.rule for rule in self.url_map.iter_rules() if not rule.arguments)
 
     async def full_dispatch_request(self, request_context: RequestContext | None = None) -> Response:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from quart import Response, current_app, request
+from quart import current_app, request
 
-from octoroute.api.answers import relayed
+from octoroute.api.answers import Relayed, relayed
 from octoroute.api.app import App, Routes, Service, current_exchange
 from octoroute.api.connection import Incoming
 from octoroute.config.model import Importance
@@ -21,7 +21,7 @@ def service() -> Service:
     return app.service
 
 
-async def chat_completions() -> Response:
+async def chat_completions() -> Relayed:
     """Answer a chat completion, streamed or not."""
     exchange = current_exchange()
     chat = parse(await read_body(exchange))

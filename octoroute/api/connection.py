@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
 from quart.wrappers import Response
+from quart.wrappers.response import ResponseBody
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 
+from octoroute.api.answers import Relayed, raw_headers
 from octoroute.errors import BodyTooLarge, RequestTimeout, UpstreamFailed
 from octoroute.openai.errors import error_body, server_error
 from octoroute.openai.sse import comment, error_event
@@ -123,7 +125,7 @@ class Connection(TrioASGIHTTPConnection):
         self.app.exchanges.add(exchange)
         try:
             with exchange.scope:
-                await self._answer(cast("Response", await self.app.handle_request(request)))
+                await self._answer(cast("Response | Relayed", await self.app.handle_request(request)))
             # After `[DONE]` there is nothing left to say, nor is it an interruption when the client leaves.
             if exchange.scope.cancelled_caught and not exchange.client_gone and not exchange.said_done:
                 await self._say_why()
@@ -160,7 +162,7 @@ class Connection(TrioASGIHTTPConnection):
                 await self._send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._send_part(comment("waiting"))
 
-    async def _answer(self, response: Response) -> None:
+    async def _answer(self, response: Response | Relayed) -> None:
         self._answering = True
         self._exchange.silent_since = inf
         if self._kept_alive:
@@ -169,9 +171,9 @@ class Connection(TrioASGIHTTPConnection):
         else:
             await self._respond(response)
 
-    async def _go_on(self, response: Response) -> None:
+    async def _go_on(self, response: Response | Relayed) -> None:
         """Answer after the head is out: with the stream that was waited for, or with why there is none."""
-        exchange, body = self._exchange, response.response
+        exchange, body = self._exchange, _body(response)
         if isinstance(body, RelayBody) and body.events:
             assert exchange.endpoint is not None
             exchange.committed()
@@ -186,7 +188,8 @@ class Connection(TrioASGIHTTPConnection):
                 self._wire.on_disconnect = None
                 await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        refusal = server_error(await response.get_data(as_text=False))
+        async with body as parts:
+            refusal = server_error(b"".join([part async for part in parts]))
         if refusal is None:
             refusal = error_body(
                 UpstreamFailed(
@@ -199,14 +202,12 @@ class Connection(TrioASGIHTTPConnection):
     async def _send_part(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _respond(self, response: Response) -> None:
+    async def _respond(self, response: Response | Relayed) -> None:
         exchange, send = self._exchange, self._send
-        # Latin-1, as they were read: UTF-8 would encode a server's bytes above 0x7f a second time.
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-        headers.append((b"x-request-id", exchange.id.encode()))
+        headers = [*raw_headers(response), (b"x-request-id", exchange.id.encode())]
         early = not (self._incoming.complete or await self._incoming.discard(BODY_ARRIVES_SECONDS))
         # Early: the rest of the request is still on its way; a kept connection would take it for the next one.
-        if (early or self.app.service.draining) and "connection" not in response.headers:
+        if (early or self.app.service.draining) and not any(name == b"connection" for name, _ in headers):
             headers.append((b"connection", b"close"))
         exchange.answered_status = response.status_code
         if exchange.endpoint is not None:
@@ -215,8 +216,8 @@ class Connection(TrioASGIHTTPConnection):
         self._wire.corked = True
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         length = response.content_length
-        async with response.response as body:
-            async for data in body:
+        async with _body(response) as parts:
+            async for data in parts:
                 self._wire.corked = False
                 exchange.bytes_out += len(data)
                 # With the last byte the client has all it waits for, and may leave.
@@ -251,3 +252,8 @@ class Connection(TrioASGIHTTPConnection):
                 exchange.broken = True
                 if exchange.stream:
                     await self._send_part(error_event(error_body(error)))
+
+
+def _body(response: Response | Relayed) -> ResponseBody | RelayBody:
+    """Entered and iterated, it gives the body's bytes."""
+    return response.body if isinstance(response, Relayed) else response.response
