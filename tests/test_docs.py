@@ -318,12 +318,6 @@ def test_commands_that_are_named_exist(name: str, program: str) -> None:
     assert set(used) <= COMMANDS[program]
 
 
-def test_only_what_a_reader_has_is_named() -> None:
-    for name, page in PAGES.items():
-        assert "/work/" not in page, name
-        assert "shared/" not in page, name
-
-
 def test_every_recipe_for_daily_use_stands_in_the_guide() -> None:
     for recipe in ("setup", "check", "format", "test", "part", "e2e", "slow", "bench", "demo", "build", "ci"):
         assert f"`just {recipe}" in DEVELOPMENT, recipe
