@@ -76,7 +76,7 @@ class ClientConnection(TCPServer):
         super().__init__(
             wrap_app(app, 0, "asgi"), config, context, ConnectionState({"connection": self}), stream
         )
-        self.idle_task = _NoTask()  # type: ignore[assignment]
+        self.idle_task = _NoTask()  # type: ignore[assignment]  # has what is called of it
         self.corked = False
         self.on_disconnect: Callable[[], None] | None = None
         self._kept: list[bytes] = []

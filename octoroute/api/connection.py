@@ -96,7 +96,7 @@ class Incoming:
 class NoWebsocket(TrioASGIWebsocketConnection):
     """No path of ours speaks WebSocket: every one is refused, with 403."""
 
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:  # noqa: ARG002
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:  # noqa: ARG002  # ASGI's signature
         """Refuse."""
         await send({"type": "websocket.close", "code": 1000, "reason": None})
 

@@ -58,7 +58,7 @@ def _endpoint(endpoint: Endpoint) -> dict[str, object]:
         "endpoint": _without_userinfo(endpoint.settings.base_url),
         "model": endpoint.model,
         "aliases": endpoint.settings.aliases,
-        "healthy": health.state in {"healthy", "busy"},
+        "healthy": endpoint.is_healthy,
         "state": health.state,
         "last_check_seconds_ago": age,
         "consecutive_failures": health.failures,

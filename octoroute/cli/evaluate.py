@@ -74,7 +74,7 @@ def eval_command(  # noqa: PLR0917  # click passes them by name
     was decided so far.
     """
     # Imported when needed, so that other commands start no slower.
-    from octoroute.evaluation import dataset, page, report  # noqa: PLC0415
+    from octoroute.evaluation import dataset, page, report  # noqa: PLC0415  # late: others start faster
 
     settings = _settings(config or outer, strategy)
     try:
@@ -103,8 +103,8 @@ def _settings(path: Path | None, strategy: Strategy | None) -> Config:
 
 
 def _evaluated(data: Path, rows: list[Row], settings: Config, concurrency: int, resamples: int) -> Result:
-    from octoroute.evaluation.result import result  # noqa: PLC0415
-    from octoroute.evaluation.run import Run  # noqa: PLC0415
+    from octoroute.evaluation.result import result  # noqa: PLC0415  # as above
+    from octoroute.evaluation.run import Run  # noqa: PLC0415  # as above
 
     run = Run(rows, settings, concurrency=concurrency)
     trio.run(run.run, _progress(len(rows)))

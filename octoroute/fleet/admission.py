@@ -46,7 +46,7 @@ class _Waiter:
 class Admission:
     """The queue of one tier. `choose` functions say which endpoint would take a request now, or None."""
 
-    def __init__(self, max_waiting: int = 100, max_wait_seconds: float = 30) -> None:
+    def __init__(self, max_waiting: int, max_wait_seconds: float) -> None:
         self._max_waiting = max_waiting
         self._max_wait = max_wait_seconds
         self._queues: OrderedDict[str, deque[_Waiter]] = OrderedDict()

@@ -45,6 +45,11 @@ class Endpoint:
         return self.settings.model or self.settings.name
 
     @property
+    def is_healthy(self) -> bool:
+        """Whether it answers, be it busy for a moment."""
+        return self.health.state in {"healthy", "busy"}
+
+    @property
     def has_room(self) -> bool:
         """Whether one more request may go there now."""
         limit = self.settings.max_concurrent

@@ -74,12 +74,13 @@ class Fleet:
             if known is not None:
                 known.reconfigure(endpoint_id, endpoint, upstream)
             self.tiers[tier].append(known or Endpoint(endpoint_id, tier, endpoint, upstream))
+        limits = (config.queue.max_waiting, config.queue.max_wait_seconds)
         # The queues stay, with those who wait in them: the places that they wait for are given back there.
         self.admission: dict[Tier, Admission] = (
-            previous.admission if previous else {tier: Admission() for tier in TIERS}
+            previous.admission if previous else {tier: Admission(*limits) for tier in TIERS}
         )
         for admission in self.admission.values():
-            admission.limit(config.queue.max_waiting, config.queue.max_wait_seconds)
+            admission.limit(*limits)
         self._targets = self._names()
 
     def __iter__(self) -> Iterator[Endpoint]:
@@ -169,8 +170,7 @@ class Fleet:
     def ready_tiers(self) -> dict[Tier, bool]:
         """For each tier, whether one of its own endpoints takes requests."""
         return {
-            tier: any(endpoint.health.state in {"healthy", "busy"} for endpoint in endpoints)
-            for tier, endpoints in self.tiers.items()
+            tier: any(endpoint.is_healthy for endpoint in endpoints) for tier, endpoints in self.tiers.items()
         }
 
     # Health
@@ -204,7 +204,7 @@ class Fleet:
     def state(self) -> FleetState:
         """What a scrape of the metrics tells of the fleet."""
         return FleetState(
-            [EndpointState(e.tier, e.id, e.health.state in {"healthy", "busy"}) for e in self],
+            [EndpointState(e.tier, e.id, e.is_healthy) for e in self],
             [
                 TierState(tier, sum(e.in_flight for e in endpoints), self.admission[tier].waiting)
                 for tier, endpoints in self.tiers.items()

@@ -92,7 +92,7 @@ class Exchange(httpx.AsyncByteStream):
                 await self._send_parts(outgoing)
             except httpx.WriteError:
                 pass  # the response may be there all the same
-            except Exception as error:  # noqa: BLE001 - raised below, outside the nursery's exception group
+            except Exception as error:  # noqa: BLE001  # raised below, outside the nursery's exception group
                 failure = error
                 nursery.cancel_scope.cancel("the request cannot be sent")
             patience.deadline = trio.current_time() + self._read_seconds

@@ -75,7 +75,7 @@ class Connection:
         if isinstance(stream, trio.SocketStream):
             self.receive = stream.socket.recv  # the same without 1 µs of error translation per chunk
         elif isinstance(stream, trio.SSLStream):
-            self._incoming = stream._incoming  # noqa: SLF001 - read from the socket, not yet decrypted
+            self._incoming = stream._incoming  # noqa: SLF001  # read from the socket, not yet decrypted
 
     def may_be_reused(self, now: float) -> bool:
         """Tell whether an idle connection is young, still open and in step."""

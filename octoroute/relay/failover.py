@@ -70,7 +70,7 @@ class Failover:
             if self._last[1].elsewhere == "no":
                 break
             if self._last[1].elsewhere in {"larger", "able"} and route.name is None:
-                tiers += [other for other in fallback_tiers(route.tier, "up-down") if other not in tiers]
+                tiers += _others(route.tier, tiers)
         if self._last is None:
             return await self._last_resort(route, needs)
         endpoint, failure = self._refusal or self._last
@@ -89,7 +89,7 @@ class Failover:
         tiers = self._fleet.tiers_for(route.tier)
         if self._fleet.lacks(route.tier, needs):
             # What a request needs comes before what its tier would cost: any tier that can, nearest first.
-            tiers += [tier for tier in fallback_tiers(route.tier, "up-down") if tier not in tiers]
+            tiers += _others(route.tier, tiers)
         return tiers
 
     async def _try_tier(self, tier: Tier, name: str | None, needs: Needs) -> Answer | None:
@@ -245,3 +245,8 @@ class Failover:
         if lacking is not None:
             return lacking
         return "fallback_up" if TIERS.index(answered) > TIERS.index(chosen) else "fallback_down"
+
+
+def _others(tier: Tier, tiers: list[Tier]) -> list[Tier]:
+    """The tiers that are not among `tiers`, nearest to `tier` first, whatever `tier_fallback` allows."""
+    return [other for other in fallback_tiers(tier, "up-down") if other not in tiers]

@@ -180,7 +180,7 @@ def on_event(event: events.Event) -> None:
         case events.RouterAsked():
             _routing.warning("router model decided nothing", **_fields(event))
         case events.Attempted(cause="rejected"):  # the client's own mistake
-            _attempts.info("request rejected", **msgspec.structs.asdict(event))
+            _attempts.info("request rejected", **_fields(event))
         case events.Attempted():
             _attempts.warning("attempt failed", **_fields(event))
         case events.HealthChanged():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -78,33 +78,29 @@ class Metrics:
     """
 
     def __init__(self, version: str) -> None:
-        # Children are looked up once for each set of labels: the library's own look-up takes a lock each time.
         self.registry = registry = CollectorRegistry()
         self.failures = 0
-        self._requests = cache(
-            Counter(
-                "octoroute_requests",
-                "Routed requests, by the tier chosen.",
-                ["tier", "strategy"],
-                registry=registry,
-            ).labels
+
+        # Children are looked up once for each set of labels: the library's own look-up takes a lock each time.
+        def counter(name: str, text: str, *labels: str) -> Callable[..., Counter]:
+            return cache(Counter(name, text, labels, registry=registry).labels)
+
+        def histogram(
+            name: str, text: str, buckets: Sequence[float], *labels: str
+        ) -> Callable[..., Histogram]:
+            return cache(Histogram(name, text, labels, buckets=buckets, registry=registry).labels)
+
+        self._requests = counter(
+            "octoroute_requests", "Routed requests, by the tier chosen.", "tier", "strategy"
         )
-        self._routing = cache(
-            Histogram(
-                "octoroute_routing_duration_ms",
-                "Milliseconds to choose a tier.",
-                ["strategy"],
-                buckets=ROUTING_MS,
-                registry=registry,
-            ).labels
+        self._routing = histogram(
+            "octoroute_routing_duration_ms", "Milliseconds to choose a tier.", ROUTING_MS, "strategy"
         )
-        self._decisions = cache(
-            Counter(
-                "octoroute_routing_decisions",
-                "Decisions by who made them and why; cached_decision is a model's earlier one.",
-                ["strategy", "reason"],
-                registry=registry,
-            ).labels
+        self._decisions = counter(
+            "octoroute_routing_decisions",
+            "Decisions by who made them and why; cached_decision is a model's earlier one.",
+            "strategy",
+            "reason",
         )
         self._confidence = Histogram(
             "octoroute_routing_confidence",
@@ -112,116 +108,61 @@ class Metrics:
             buckets=CONFIDENCE,
             registry=registry,
         )
-        self._questions = cache(
-            Counter(
-                "octoroute_routing_questions",
-                "Questions to router models, by outcome.",
-                ["endpoint", "outcome"],
-                registry=registry,
-            ).labels
+        self._questions = counter(
+            "octoroute_routing_questions", "Questions to router models, by outcome.", "endpoint", "outcome"
         )
-        self._question_tokens = cache(
-            Counter(
-                "octoroute_routing_tokens",
-                "Tokens spent on deciding, where the router model told them.",
-                ["direction"],
-                registry=registry,
-            ).labels
+        self._question_tokens = counter(
+            "octoroute_routing_tokens",
+            "Tokens spent on deciding, where the router model told them.",
+            "direction",
         )
-        self._invocations = cache(
-            Counter(
-                "octoroute_model_invocations",
-                "Attempts at model servers, by the tier asked.",
-                ["tier"],
-                registry=registry,
-            ).labels
+        self._invocations = counter(
+            "octoroute_model_invocations", "Attempts at model servers, by the tier asked.", "tier"
         )
-        self._health_failures = cache(
-            Counter(
-                "octoroute_health_tracking_failures",
-                "Health probes that failed.",
-                ["endpoint", "error_type"],
-                registry=registry,
-            ).labels
+        self._health_failures = counter(
+            "octoroute_health_tracking_failures", "Health probes that failed.", "endpoint", "error_type"
         )
-        self._recording_failures = cache(
-            Counter(
-                "octoroute_metrics_recording_failures",
-                "Metrics that could not be recorded.",
-                ["operation"],
-                registry=registry,
-            ).labels
+        self._recording_failures = counter(
+            "octoroute_metrics_recording_failures", "Metrics that could not be recorded.", "operation"
         )
         self._monitor_failures = Counter(
             "octoroute_background_health_task_failures", "Crashes of the health monitor.", registry=registry
         )
-        self._duration = cache(
-            Histogram(
-                "octoroute_request_duration_seconds",
-                "Seconds from the whole request's arrival to the end of the answer.",
-                ["tier"],
-                buckets=SECONDS,
-                registry=registry,
-            ).labels
+        self._duration = histogram(
+            "octoroute_request_duration_seconds",
+            "Seconds from the whole request's arrival to the end of the answer.",
+            SECONDS,
+            "tier",
         )
-        self._first_token = cache(
-            Histogram(
-                "octoroute_time_to_first_token_seconds",
-                "Seconds from the whole request's arrival to the first data of a streamed answer.",
-                ["tier"],
-                buckets=FIRST_TOKEN_SECONDS,
-                registry=registry,
-            ).labels
+        self._first_token = histogram(
+            "octoroute_time_to_first_token_seconds",
+            "Seconds from the whole request's arrival to the first data of a streamed answer.",
+            FIRST_TOKEN_SECONDS,
+            "tier",
         )
-        self._overhead = cache(
-            Histogram(
-                "octoroute_overhead_seconds",
-                "Seconds of Octoroute's own work before the answer began: everything but waiting for others.",
-                ["tier"],
-                buckets=OVERHEAD_SECONDS,
-                registry=registry,
-            ).labels
+        self._overhead = histogram(
+            "octoroute_overhead_seconds",
+            "Seconds of Octoroute's own work before the answer began: everything but waiting for others.",
+            OVERHEAD_SECONDS,
+            "tier",
         )
-        self._responses = cache(
-            Counter(
-                "octoroute_responses",
-                "Answers by status; 499 is a client that went away, tier none was refused before routing.",
-                ["tier", "status"],
-                registry=registry,
-            ).labels
+        self._responses = counter(
+            "octoroute_responses",
+            "Answers by status; 499 is a client that went away, tier none was refused before routing.",
+            "tier",
+            "status",
         )
-        self._attempts = cache(
-            Counter(
-                "octoroute_attempts",
-                "Attempts by outcome.",
-                ["tier", "endpoint", "outcome"],
-                registry=registry,
-            ).labels
+        self._attempts = counter("octoroute_attempts", "Attempts by outcome.", "tier", "endpoint", "outcome")
+        self._failovers = counter(
+            "octoroute_failovers",
+            "Further attempts, by the tier and cause of the failed one before.",
+            "tier",
+            "cause",
         )
-        self._failovers = cache(
-            Counter(
-                "octoroute_failovers",
-                "Further attempts, by the tier and cause of the failed one before.",
-                ["tier", "cause"],
-                registry=registry,
-            ).labels
+        self._broken_streams = counter(
+            "octoroute_broken_streams", "Answers cut short after they had begun.", "tier"
         )
-        self._broken_streams = cache(
-            Counter(
-                "octoroute_broken_streams",
-                "Answers cut short after they had begun.",
-                ["tier"],
-                registry=registry,
-            ).labels
-        )
-        self._tokens = cache(
-            Counter(
-                "octoroute_tokens",
-                "Tokens, where the answer told them.",
-                ["tier", "direction"],
-                registry=registry,
-            ).labels
-        )
+        self._tokens = counter("octoroute_tokens", "Tokens, where the answer told them.", "tier", "direction")
         build = Gauge("octoroute_build_info", "Always 1.", ["version", "python"], registry=registry)
         build.labels(version, platform.python_version()).set(1)
 
