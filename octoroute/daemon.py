@@ -2,7 +2,9 @@
 
 root nursery
 ├─ signals               SIGTERM, SIGINT: drain; a second one stops at once; SIGHUP: reload
+├─ admin                 the same and more from the command line: reload, drain NAME, enable NAME, status
 ├─ monitor (supervised)  probes every endpoint, sweep after sweep
+├─ systemd               signs of life, where it wants them
 └─ server                one task a connection, one exchange a request
 """
 
@@ -16,16 +18,18 @@ import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import trio
 
-from octoroute import __version__
+from octoroute import __version__, admin, systemd
 from octoroute.api import chat, legacy, models, operations
 from octoroute.api.app import App, Service
 from octoroute.api.auth import Keys
 from octoroute.config.difference import changes, needs_restart
 from octoroute.config.model import Config
-from octoroute.errors import ConfigError
+from octoroute.errors import ConfigError, NoSuchEndpoint
 from octoroute.fleet.fleet import Fleet
 from octoroute.fleet.monitor import Monitor
 from octoroute.fleet.probe import ProbeResult
@@ -52,34 +56,46 @@ async def run(
     announce: Announce,
     *,
     load: Callable[[], Config] | None = None,
+    admin_directory: Path | None = None,
     task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run the daemon until it is told to stop, by signal or `Daemon.drain`.
 
     `announce` gets what a user should see at the start, a paragraph at a time. `load` reads the configuration
     again for a reload; it may block and raise ConfigError. Without it nothing is there to be reloaded.
+    `admin_directory` is where the admin socket is made; None for none.
 
     Raises:
         StartError: it can't listen where the configuration says.
     """
     tls = tls_context(config.server)
     sockets = listen(config.server)
+    port: int = sockets[0].getsockname()[1]
     daemon = Daemon(config, load)
+    opened = ExitStack()
     try:
         async with trio.open_nursery() as root:
             root.start_soon(daemon.watch_signals, name="signals")
+            systemd.notify("STATUS=Probing the endpoints")
             results = await daemon.first_sweep()
             root.start_soon(daemon.service.supervisor.run, name="monitor")
             root.start_soon(daemon.cut_after_drain, name="cut after drain")
             root.start_soon(daemon.app.keep_clients, name="keep clients")
             await root.start(daemon.serve, sockets, tls, name="server")
-            daemon.url = reachable_url(config, sockets[0].getsockname()[1])
+            daemon.url = reachable_url(config, port)
+            if admin_directory is not None:
+                commands = opened.enter_context(admin.listening(admin_directory, port))
+                if commands is not None:
+                    root.start_soon(admin.serve, commands, daemon.obey, name="admin")
             announce(start_message(daemon, results))
+            systemd.ready(daemon.summary())
+            root.start_soon(systemd.keep_informed, daemon.summary, name="systemd")
             task_status.started(daemon)
             spare_garbage_collector()
             await daemon.served.wait()
             root.cancel_scope.cancel("drained")
     finally:
+        opened.close()
         for listener in sockets:
             listener.close()
         await daemon.service.fleet.aclose()
@@ -99,6 +115,7 @@ class Daemon:
         self.app.add_routes(chat.ROUTES, legacy.ROUTES, models.ROUTES, operations.ROUTES)
         self.served = trio.Event()
         self.url = ""
+        self.started = trio.current_time()
         self._starting = trio.CancelScope()
         self._draining = trio.Event()
         self._reloading = trio.Lock()
@@ -141,6 +158,7 @@ class Daemon:
         for admission in self.service.fleet.admission.values():
             admission.close()
         self._draining.set()
+        systemd.stopping(self.summary())
         # From outside of the event loop, which may hang.
         patience = self.service.config.server.drain_timeout_seconds + HARD_STOP_MARGIN_SECONDS
         self.hard_stop = threading.Timer(patience, os._exit, [EXIT_STOPPED_HARD])
@@ -155,24 +173,31 @@ class Daemon:
             log.warning("cut at the end of the drain", exchange=exchange.id, path=exchange.path)
             exchange.cancel("Octoroute is shutting down")
 
-    async def reload(self) -> None:
+    async def reload(self) -> admin.Reloaded | admin.Refused:
         """Read the configuration again. A valid one takes effect at once; with another one all stays as it was."""
         if self._load is None:
-            log.warning("there is no configuration file to reload")
-            return
+            return self._refused(["there is no configuration file to reload"])
         async with self._reloading:
+            systemd.reloading()
             try:
                 config = await trio.to_thread.run_sync(self._load)
-                if not self.service.draining:
-                    await self.apply(config)
+                if self.service.draining:
+                    return self._refused(["the daemon is stopping"])
+                return await self.apply(config)
             except ConfigError as error:
-                log.error(
-                    "not reloaded: the configuration is not valid, the old one stays", problems=error.problems
-                )
+                return self._refused(list(error.problems))
             except Exception as error:  # what runs goes on, whatever a reload ran into
                 log.error("defect in a reload", exc_info=error)
+                return admin.Refused(["Octoroute ran into a defect of its own; its log has the details."])
+            finally:
+                if not self.service.draining:
+                    systemd.ready(self.summary())
 
-    async def apply(self, config: Config) -> None:
+    def _refused(self, problems: list[str]) -> admin.Refused:
+        log.error("not reloaded: the old configuration stays", problems=problems)
+        return admin.Refused(problems)
+
+    async def apply(self, config: Config) -> admin.Reloaded:
         """Serve new requests under `config`; those under way keep what they have."""
         old, service = self.service.config, self.service
         retired = [endpoint.upstream for endpoint in service.fleet]
@@ -181,12 +206,55 @@ class Daemon:
         service.config, service.fleet = config, fleet
         self.app.keys = Keys(config.auth)
         fleet.dispatch()
-        log.info("reloaded", changes=changes(old, config))
-        if waits := needs_restart(self._bound, config.server):
-            log.warning("changed, but only a restart applies it", keys=[f"server.{key}" for key in waits])
+        changed = changes(old, config)
+        log.info("reloaded", changes=changed)
+        waiting = [f"server.{key}" for key in needs_restart(self._bound, config.server)]
+        if waiting:
+            log.warning("changed, but only a restart applies it", keys=waiting)
         for upstream in retired:
             await upstream.aclose()  # idle connections; those in use end with their requests
         await service.monitor.sweep()
+        return admin.Reloaded(changed, waiting)
+
+    async def obey(self, command: admin.Command) -> admin.Answer:
+        """Do what the admin socket is asked for."""
+        fleet = self.service.fleet
+        match command:
+            case admin.ReportStatus():
+                return self.status()
+            case admin.Reload():
+                return await self.reload()
+            case admin.Drain(name) | admin.Enable(name):
+                drained = isinstance(command, admin.Drain)
+                try:
+                    endpoints = fleet.drain(name) if drained else fleet.enable(name)
+                except NoSuchEndpoint as error:
+                    return admin.Refused([str(error)])
+                log.info("drained" if drained else "enabled", endpoints=[e.id for e in endpoints])
+                return admin.Changed([endpoint.report(trio.current_time()) for endpoint in endpoints])
+
+    def status(self) -> admin.Status:
+        """What there is to tell."""
+        now, fleet = trio.current_time(), self.service.fleet
+        return admin.Status(
+            version=__version__,
+            pid=os.getpid(),
+            url=self.url,
+            uptime_seconds=round(now - self.started, 1),
+            draining=self.service.draining,
+            strategy=self.service.config.routing.strategy,
+            running=len(self.app.exchanges),
+            waiting=sum(admission.waiting for admission in fleet.admission.values()),
+            endpoints=[endpoint.report(now) for endpoint in fleet],
+        )
+
+    def summary(self) -> str:
+        """The same in one line."""
+        if self.service.draining:
+            return f"Draining: {len(self.app.exchanges)} requests still run"
+        endpoints = list(self.service.fleet)
+        answering = sum(endpoint.is_healthy for endpoint in endpoints)
+        return f"Listening on {self.url}; {answering} of {len(endpoints)} endpoints answer"
 
     async def watch_signals(self) -> None:
         """Obey signals until cancelled."""

@@ -38,6 +38,14 @@ class StartError(OctorouteError):
     """The daemon can't start for a reason outside its configuration's syntax, such as a port in use."""
 
 
+class AdminError(OctorouteError):
+    """A running daemon could not be reached, or could not be made reachable, for admin commands."""
+
+
+class NoSuchEndpoint(OctorouteError):
+    """An admin command names an endpoint that isn't there."""
+
+
 class UpstreamError(OctorouteError):
     """A model server did not answer, or not in HTTP. `cause` is the closed word for it; the message tells more."""
 

@@ -76,7 +76,7 @@ async def octoroute(
         process: trio.Process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "octoroute", *arguments],
             cwd=cwd,
-            env={**kept, "PYTHONPATH": str(root), **(env or {})},
+            env={**kept, "PYTHONPATH": str(root), "RUNTIME_DIRECTORY": str(cwd / "run"), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,12 +15,12 @@ ROOT = Path(__file__).parent.parent / "octoroute"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("daemon", "evaluation", "server", "simulation"),
+    ("admin", "daemon", "evaluation", "server", "simulation"),
     ("api",),
     ("relay",),
     ("routing",),
     ("fleet",),
-    ("openai", "config", "supervision", "sockets"),
+    ("openai", "config", "supervision", "sockets", "systemd"),
     ("telemetry",),
     ("errors",),
     ("",),  # octoroute/__init__.py: the version

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
-
 import trio
 from quart import Response
 
@@ -12,7 +10,6 @@ from octoroute.api.app import Routes
 from octoroute.api.chat import service
 from octoroute.config.model import TIERS
 from octoroute.errors import ModelNotFound
-from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.fleet import AUTO
 
 CREATED = 1_700_000_000
@@ -45,32 +42,8 @@ async def openai_model(name: str) -> Response:
 
 async def models() -> Response:
     """Each endpoint and its health."""
-    return json_response({"models": [_endpoint(endpoint) for endpoint in service().fleet]})
-
-
-def _endpoint(endpoint: Endpoint) -> dict[str, object]:
-    health = endpoint.health
-    age = None if health.last_check is None else round(trio.current_time() - health.last_check, 1)
-    return {
-        "id": endpoint.id,
-        "name": endpoint.name,
-        "tier": endpoint.tier,
-        "endpoint": _without_userinfo(endpoint.settings.base_url),
-        "model": endpoint.model,
-        "aliases": endpoint.settings.aliases,
-        "healthy": endpoint.is_healthy,
-        "state": health.state,
-        "last_check_seconds_ago": age,
-        "consecutive_failures": health.failures,
-        "in_flight": endpoint.in_flight,
-        "priority": endpoint.settings.priority,
-        "weight": endpoint.settings.weight,
-    }
-
-
-def _without_userinfo(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    now = trio.current_time()
+    return json_response({"models": [endpoint.report(now) for endpoint in service().fleet]})
 
 
 ROUTES: Routes = (

@@ -11,10 +11,13 @@ from octoroute import __version__
 from octoroute.cli.check import check_command
 from octoroute.cli.config import config_command
 from octoroute.cli.demo import demo_command
+from octoroute.cli.drain import drain_command, enable_command
 from octoroute.cli.evaluate import eval_command
 from octoroute.cli.options import config_option
+from octoroute.cli.reload import reload_command
 from octoroute.cli.route import route_command
 from octoroute.cli.serve import start
+from octoroute.cli.status import status_command
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,5 +41,9 @@ def main(context: click.Context, config: Path | None) -> None:
 main.add_command(check_command)
 main.add_command(config_command)
 main.add_command(demo_command)
+main.add_command(drain_command)
+main.add_command(enable_command)
 main.add_command(eval_command)
+main.add_command(reload_command)
 main.add_command(route_command)
+main.add_command(status_command)

@@ -10,13 +10,16 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from octoroute import admin
 from octoroute.config.load import load
 from octoroute.config.model import Config
-from octoroute.errors import ConfigError
+from octoroute.errors import AdminError, ConfigError
 
 DEFAULT_FILE = Path("config.toml")
 EXIT_FAILED = 1
 EXIT_INVALID = 2
+ANSWER_SECONDS = 60.0
+"""A running daemon's answer takes this long at most: a reload probes every endpoint first."""
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,6 +48,28 @@ def load_or_exit(path: Path | None) -> Config:
         return load(path or DEFAULT_FILE, environ=os.environ)
     except ConfigError as error:
         fail(str(error), EXIT_INVALID)
+
+
+def socket_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The `--socket` option of the commands that speak with a running daemon."""
+    return click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        envvar="OCTOROUTE_SOCKET",
+        metavar="PATH",
+        help="The daemon's admin socket, where several run (also $OCTOROUTE_SOCKET).",
+    )(command)
+
+
+def ask_daemon(path: Path | None, command: admin.Command) -> admin.Answer:
+    """What the running daemon answers; where there is none, or it refuses, one message on stderr and exit code 1."""
+    try:
+        answer = admin.ask(path or admin.find_socket(os.environ), command, timeout_seconds=ANSWER_SECONDS)
+    except AdminError as error:
+        fail(str(error), EXIT_FAILED)
+    if isinstance(answer, admin.Refused):
+        fail("\n".join(answer.problems), EXIT_FAILED)
+    return answer
 
 
 def fail(message: str, exit_code: int) -> NoReturn:

@@ -11,6 +11,7 @@ import click
 import trio
 
 from octoroute import daemon
+from octoroute.admin import own_directory
 from octoroute.cli.options import DEFAULT_FILE, EXIT_FAILED, EXIT_INVALID, fail, load_or_exit
 from octoroute.config.load import load
 from octoroute.config.model import Config, Observability
@@ -51,7 +52,9 @@ def configure_logs(settings: Observability) -> None:
 def serve(config: Config, load_again: Callable[[], Config]) -> None:
     """Run the daemon with a configuration; what stops it from starting is one paragraph on stderr."""
     try:
-        trio.run(partial(daemon.run, config, partial(click.echo, err=True), load=load_again))
+        announce = partial(click.echo, err=True)
+        directory = own_directory(os.environ)
+        trio.run(partial(daemon.run, config, announce, load=load_again, admin_directory=directory))
     except StartError as error:
         fail(str(error), EXIT_FAILED)
     except KeyboardInterrupt:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from octoroute.config import model as config
-from octoroute.fleet.health import Health, rank
+from octoroute.fleet.health import Health, State, rank
 from octoroute.fleet.selection import Candidate
 from octoroute.fleet.upstream import Upstream
 
 
+class EndpointReport(Struct, frozen=True):
+    """An endpoint as it is now, for `/models` and `octoroute status`."""
+
+    id: str
+    name: str
+    tier: config.Tier
+    endpoint: str
+    model: str
+    aliases: tuple[str, ...]
+    healthy: bool
+    state: State
+    drained: bool
+    last_check_seconds_ago: float | None
+    consecutive_failures: int
+    in_flight: int
+    max_concurrent: int | None
+    priority: int
+    weight: float
+
+
 class Endpoint:
-    """An endpoint of the fleet. `in_flight` counts the places taken."""
+    """An endpoint of the fleet. `in_flight` counts the places taken; a `drained` one gets no new requests."""
 
     def __init__(
         self, endpoint_id: str, tier: config.Tier, settings: config.Endpoint, upstream: Upstream
@@ -24,9 +46,10 @@ class Endpoint:
         self.upstream = upstream
         self.health = Health()
         self.in_flight = 0
+        self.drained = False
 
     def reconfigure(self, endpoint_id: str, settings: config.Endpoint, upstream: Upstream) -> None:
-        """Take new settings; health and places stay. That it was misconfigured may be what was put right."""
+        """Take new settings; health, places and being drained stay. That it was misconfigured may be what was put right."""
         self.id, self.settings, self.upstream = endpoint_id, settings, upstream
         if self.health.state == "misconfigured":
             self.health = Health()
@@ -59,11 +82,32 @@ class Endpoint:
         """What selection sees of it."""
         return Candidate(
             id=self.id,
-            rank=rank(self.health, now),
+            rank=None if self.drained else rank(self.health, now),
             priority=self.settings.priority,
             weight=self.settings.weight,
             able=able,
             room=self.has_room,
+        )
+
+    def report(self, now: float) -> EndpointReport:
+        """What there is to tell of it at `now`."""
+        checked = self.health.last_check
+        return EndpointReport(
+            id=self.id,
+            name=self.name,
+            tier=self.tier,
+            endpoint=_without_userinfo(self.settings.base_url),
+            model=self.model,
+            aliases=self.settings.aliases,
+            healthy=self.is_healthy,
+            state=self.health.state,
+            drained=self.drained,
+            last_check_seconds_ago=None if checked is None else round(now - checked, 1),
+            consecutive_failures=self.health.failures,
+            in_flight=self.in_flight,
+            max_concurrent=self.settings.max_concurrent,
+            priority=self.settings.priority,
+            weight=self.settings.weight,
         )
 
 
@@ -93,3 +137,8 @@ def _host_and_port(base_url: str) -> str:
     if ":" in host:
         host = f"[{host}]"
     return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+
+def _without_userinfo(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.config.model import Endpoint as EndpointSettings
-from octoroute.errors import ModelNotFound
+from octoroute.errors import ModelNotFound, NoSuchEndpoint
 from octoroute.fleet import health, selection
 from octoroute.fleet.admission import Admission
 from octoroute.fleet.endpoint import Endpoint, endpoint_ids
@@ -142,7 +142,9 @@ class Fleet:
         endpoints = [
             endpoint
             for endpoint in self.tiers[tier]
-            if (name is None or endpoint.name == name) and able(endpoint.settings, needs) is not False
+            if (name is None or endpoint.name == name)
+            and not endpoint.drained
+            and able(endpoint.settings, needs) is not False
         ]
         return min(endpoints, key=lambda endpoint: endpoint.health.last_failure or 0.0, default=None)
 
@@ -170,7 +172,8 @@ class Fleet:
     def ready_tiers(self) -> dict[Tier, bool]:
         """For each tier, whether one of its own endpoints takes requests."""
         return {
-            tier: any(endpoint.is_healthy for endpoint in endpoints) for tier, endpoints in self.tiers.items()
+            tier: any(endpoint.is_healthy and not endpoint.drained for endpoint in endpoints)
+            for tier, endpoints in self.tiers.items()
         }
 
     # Health
@@ -195,6 +198,28 @@ class Fleet:
                 )
             )
             self.admission[endpoint.tier].dispatch()
+
+    def drain(self, name: str) -> list[Endpoint]:
+        """Send no new requests to the endpoints of that id or name; running ones go on.
+
+        Raises:
+            NoSuchEndpoint: there is none; the message lists what there is.
+        """
+        return self._set_drained(name, drained=True)
+
+    def enable(self, name: str) -> list[Endpoint]:
+        """Send requests to them again (errors as in `drain`)."""
+        return self._set_drained(name, drained=False)
+
+    def _set_drained(self, name: str, *, drained: bool) -> list[Endpoint]:
+        found = [e for e in self if e.id == name] or [e for e in self if e.name == name]
+        if not found:
+            known = ", ".join(endpoint.id for endpoint in self)
+            raise NoSuchEndpoint(f'There is no endpoint "{name[:100]}". There are: {known}.')
+        for endpoint in found:
+            endpoint.drained = drained
+        self.dispatch()
+        return found
 
     def dispatch(self) -> None:
         """Let waiting requests look again: time alone makes an endpoint available, too."""
