@@ -16,23 +16,16 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 from octoroute.telemetry import events
 
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40}
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 DEFAULT_LEVEL = "info"
 
 
-def parse_levels(text: str) -> dict[str, int]:
-    """Read a filter such as `info,octoroute.routing=debug`: levels by module, the general one under "".
-
-    Raises:
-        ValueError: an unknown level; the message names it and what is allowed.
-    """
+def levels_of(filter_: str) -> dict[str, int]:
+    """Levels by module, the general one under "", of a valid filter (`config.validate.log_level`)."""
     levels = {"": LEVELS[DEFAULT_LEVEL]}
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in filter_.split(","):
         module, _, level = item.rpartition("=")
-        number = LEVELS.get(level.strip().lower())
-        if number is None:
-            raise ValueError(f"unknown log level {level.strip()!r}: must be one of {', '.join(LEVELS)}")
-        levels[module.strip()] = number
+        levels[module] = LEVELS[level]
     return levels
 
 
@@ -69,11 +62,11 @@ _levels = _Levels()
 
 
 def configure(
-    levels: str, log_format: Literal["auto", "console", "json"], stream: TextIO | None = None
+    filter_: str, log_format: Literal["auto", "console", "json"], stream: TextIO | None = None
 ) -> None:
     """Set the process's log up: which lines, in which form. May be called again (a reload does)."""
     stream = sys.stderr if stream is None else stream
-    _levels.replace(parse_levels(levels))
+    _levels.replace(levels_of(filter_))
     console = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderers: list[Any]
     if console:
@@ -171,10 +164,13 @@ def on_event(event: events.Event) -> None:
                 _exchanges.debug("request", **fields)  # probes and scrapes of ours, all day long
             else:
                 _exchanges.info("request", **fields)
-        case events.Attempted(cause=None) | events.Routed():
-            # On every request: what a level drops must cost nothing.
+        # These two come on every request: what a level drops must cost nothing.
+        case events.Attempted(cause=None):
             if _levels.of("octoroute.relay") <= logging.DEBUG:
-                _attempts.debug(type(event).__name__.lower(), **_fields(event))
+                _attempts.debug("attempted", **_fields(event))
+        case events.Routed():
+            if _levels.of("octoroute.routing") <= logging.DEBUG:
+                _routing.debug("routed", **_fields(event))
         case events.RouterAsked(cause=None):
             _routing.debug("router model decided", **_fields(event))
         case events.RouterAsked():

@@ -72,7 +72,7 @@ def log() -> Iterator[io.StringIO]:
     logs.configure("debug", "json", stream)
     yield stream
     structlog.reset_defaults()
-    logs._levels.replace(logs.parse_levels(""))
+    logs._levels.replace(logs.levels_of("info"))
     root.handlers, root.level = handlers, level
 
 
