@@ -129,6 +129,10 @@ class ChatRequest:
 _TOO_DEEP = "The request body is nested too deeply."
 _decoder = msgspec.json.Decoder(_Body)
 _metadata_decoder = msgspec.json.Decoder(_Metadata)
+# How long a value is, without building it: 16 MiB of empty lists would stop the event loop for seconds.
+_values_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+MAX_SCANNED = 1024 * 1024
+"""Only in a body of up to so many bytes is it found by building the value instead."""
 _nothing = re.compile(rb"null|\[[ \t\r\n]*\]")
 # Numbers stay text: int() refuses those of more than 4300 digits, and nobody asks for their value.
 _scan = JSONDecoder(strict=False, parse_int=str, parse_float=str).raw_decode
@@ -220,6 +224,7 @@ def _top_level(body: bytes) -> list[_Span]:
     JSON's own characters are ASCII.
     """
     text = body.decode("latin-1")
+    values = decode(_values_decoder, body)
     spans: list[_Span] = []
 
     def after_blank(position: int) -> int:
@@ -229,11 +234,19 @@ def _top_level(body: bytes) -> list[_Span]:
 
     position = after_blank(text.index("{") + 1)
     while text[position] != "}":
+        key_start = position
         key, position = _scan(text, position)
         start = after_blank(after_blank(position) + 1)  # past the colon
-        _, end = _scan(text, start)
-        spans.append(_Span(key, start, end))
+        value = bytes(values.get(body[key_start + 1 : position - 1].decode(), b""))
+        end = start + len(value)
         position = after_blank(end)
+        if not value or not body.startswith(value, start) or text[position] not in ",}":
+            # A repeated key, of which `values` has the last, or one with escapes in it: the long way.
+            if len(body) > MAX_SCANNED:
+                raise InvalidRequest(f"The key {key[:40]!r} is repeated, or written with escapes.", param=key)
+            _, end = _scan(text, start)
+            position = after_blank(end)
+        spans.append(_Span(key, start, end))
         if text[position] == ",":
             position = after_blank(position + 1)
     return spans

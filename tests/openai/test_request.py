@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from octoroute.config.model import Importance
 from octoroute.errors import InvalidRequest
-from octoroute.openai.request import Metadata, TaskType, metadata_value, parse
+from octoroute.openai import request as request_module
+from octoroute.openai.request import MAX_SCANNED, Metadata, TaskType, metadata_value, parse
 
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -453,3 +454,28 @@ def test_a_large_image_costs_little(filler: bytes) -> None:
     result = sent(body)
     assert perf_counter() - start < 1
     assert result == b'{"model":"upstream",' + body[1:]
+
+
+def test_a_large_value_is_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 MiB of empty lists built by Python's json would stop every stream for seconds."""
+    scanned: list[str] = []
+    scan = request_module._scan
+
+    def noted(text: str, at: int) -> tuple[Any, int]:
+        scanned.append(text[at])
+        return scan(text, at)
+
+    monkeypatch.setattr(request_module, "_scan", noted)
+    body = b'{"messages": [{"role": "user"}], "x": [' + b"[]," * 100_000 + b'[]], "model": "auto"}'
+    sent = parse(body).body_for("qwen", max_tokens=None, temperature=None)
+    assert sent == body.replace(b'"auto"', b'"qwen"')
+    assert scanned == ['"', '"', '"'], "only keys are read with it"
+
+
+@pytest.mark.parametrize("key", [b'"x": 1, "x"', rb'"\ud83d"'])
+def test_where_that_is_not_possible_only_small_bodies_are_read(key: bytes) -> None:
+    body = b'{"messages": [{"role": "user"}], %b: [%b[]]}'
+    small, large = body % (key, b"[]," * 10), body % (key, b"[]," * MAX_SCANNED)
+    assert b"[],[]" in parse(small).body_for("qwen", max_tokens=None, temperature=None)
+    with pytest.raises(InvalidRequest, match="is repeated, or written with escapes"):
+        parse(large)
