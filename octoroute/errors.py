@@ -123,6 +123,13 @@ class RequestTimeout(RequestError):
     code = "request_timeout"
 
 
+class HeadTooLarge(RequestError):
+    """The request's line and headers exceed what is read of them."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class BodyTooLarge(RequestError):
     """The request's body exceeds `server.max_body_bytes`."""
 

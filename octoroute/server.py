@@ -13,10 +13,12 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from math import inf
 from typing import Any
 
 import h11
+import msgspec
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event, RawData, Updated
@@ -28,7 +30,9 @@ from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
 from octoroute.config.model import Server
-from octoroute.errors import StartError
+from octoroute.errors import HeadTooLarge, InvalidRequest, RequestError, RequestTimeout, StartError
+from octoroute.openai.errors import error_body
+from octoroute.relay.headers import request_id
 from octoroute.sockets import send_now
 from octoroute.telemetry.logs import get_logger
 
@@ -40,8 +44,6 @@ HEAD_SECONDS = 15.0
 """A request's head must be complete this long after its first byte."""
 MAX_HEAD_BYTES = 64 * 1024
 BACKLOG = 1024
-
-_HEAD_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class _NoTask:
@@ -161,8 +163,10 @@ class ClientConnection(TCPServer):
 
     async def _read_data(self) -> None:
         """As hypercorn's, with limits on idling and on how long a request's head may take."""
-        assert isinstance(self.protocol.protocol, H11Protocol)
-        self.protocol.protocol._check_protocol = _stay_with_http_1  # type: ignore[assignment, method-assign]  # noqa: SLF001
+        http = self.protocol.protocol
+        assert isinstance(http, H11Protocol)
+        http._check_protocol = _stay_with_http_1  # type: ignore[assignment, method-assign]  # noqa: SLF001
+        http._send_error_response = self._refuse_head  # type: ignore[method-assign]  # noqa: SLF001
         with self._reading:
             self._set_deadline()
             while True:
@@ -176,8 +180,12 @@ class ClientConnection(TCPServer):
                 if self._idle:
                     self._set_deadline()
         if self._awaits_head() and trio.current_time() >= self._reading.deadline:
-            await self._send(_HEAD_TIMED_OUT)
+            await self._refuse_head(RequestTimeout.status)
         await self._tell_gone()
+
+    async def _refuse_head(self, status_code: int) -> None:
+        """Answer what is no request yet: hypercorn's own answers have no body."""
+        await self._send(_refusal(status_code))
 
     async def _tell_gone(self) -> None:
         """The client is gone: first to know is the request that it waits for, then hypercorn."""
@@ -213,6 +221,23 @@ class ClientConnection(TCPServer):
         self._handshake.cancel("draining")
         if self._idle:
             self._reading.cancel("draining")
+
+
+def _refusal(status: int) -> bytes:
+    error: RequestError
+    match status:
+        case RequestTimeout.status:
+            error = RequestTimeout(f"The request's head took longer than {HEAD_SECONDS:g} s.")
+        case HeadTooLarge.status:
+            error = HeadTooLarge(f"The request's head exceeds {MAX_HEAD_BYTES} bytes.")
+        case _:
+            error = InvalidRequest("This is no HTTP/1.1 request that Octoroute can read.")
+    body = msgspec.json.encode({"error": error_body(error)})
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id(None)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 async def _stay_with_http_1(_request: h11.Request) -> None:

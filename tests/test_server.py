@@ -44,6 +44,7 @@ async def test_a_head_that_does_not_arrive_in_time(monkeypatch: pytest.MonkeyPat
                 await http.send(bytes([letter]))
             answer = await http.answer()
             assert (answer.status, answer.headers["connection"]) == (408, "close")
+            assert answer.json()["error"]["code"] == "request_timeout"
             assert trio.current_time() - start >= 0.3
             with pytest.raises(Ended):
                 await http.answer()
@@ -211,7 +212,11 @@ async def test_odd_requests(sent: bytes, status: int) -> None:
         async with FakeModelServer() as fake, running(fake) as daemon, raw_client(daemon) as http:
             with trio.fail_after(SECONDS):
                 await http.send(sent)
-                assert (await http.answer()).status == status
+                answer = await http.answer()
+                assert answer.status == status
+                assert answer.headers["x-request-id"]
+                if status >= 400:
+                    assert answer.json()["error"]["message"]
                 async with client(daemon) as other:
                     assert (await other.get("/health")).status_code == 200
     assert [line for line in log if line["log_level"] == "error"] == []

@@ -23,6 +23,7 @@ class _UsageError(click.ClickException):
 @click.option(
     "-o",
     "--output",
+    type=click.Path(allow_dash=True),
     metavar="PATH",
     default="-",
     help="Write the template to this file instead of printing it.",

@@ -24,9 +24,14 @@ EXAMPLES = (
 
 
 @click.command("demo")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=3000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on."
+    "--port",
+    metavar="PORT",
+    default=3000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 takes any free one.",
 )
 def demo_command(host: str, port: int) -> None:
     """Start a simulated fleet of three tiers, and the router in front of it.

@@ -39,6 +39,7 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 10.0
 )
 @click.option(
     "--concurrency",
+    metavar="N",
     type=click.IntRange(1, 256),
     default=4,
     show_default=True,
@@ -46,6 +47,7 @@ _TERMINAL_SECONDS, _LOG_SECONDS = 0.2, 10.0
 )
 @click.option(
     "--resamples",
+    metavar="N",
     type=click.IntRange(0, 100_000),
     default=1000,
     show_default=True,

@@ -21,8 +21,16 @@ from octoroute.routing.router import by_rules, needs_model
 
 @click.command("route")
 @click.argument("prompt")
-@click.option("--importance", type=click.Choice(get_args(Importance), case_sensitive=False))
-@click.option("--task-type", type=click.Choice(get_args(TaskType), case_sensitive=False))
+@click.option(
+    "--importance",
+    type=click.Choice(get_args(Importance), case_sensitive=False),
+    help="How much it matters (default: [routing] default_importance).",
+)
+@click.option(
+    "--task-type",
+    type=click.Choice(get_args(TaskType), case_sensitive=False),
+    help="What kind of task it is; else it is read from PROMPT.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @config_option
 @click.pass_obj
