@@ -253,7 +253,7 @@ class Daemon:
         if self.service.draining:
             return f"Draining: {len(self.app.exchanges)} requests still run"
         endpoints = list(self.service.fleet)
-        answering = sum(endpoint.is_healthy for endpoint in endpoints)
+        answering = sum(endpoint.is_healthy and not endpoint.health.failures for endpoint in endpoints)
         return f"Listening on {self.url}; {answering} of {len(endpoints)} endpoints answer"
 
     async def watch_signals(self) -> None:

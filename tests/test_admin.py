@@ -19,7 +19,7 @@ import trio
 
 from octoroute import admin
 from octoroute.errors import AdminError
-from tests.fakes.model_server import FakeModelServer, Ok
+from tests.fakes.model_server import FakeModelServer, Ok, internal_error
 from tests.process import DaemonProcess, config_text, octoroute
 from tests.serving import chat, client, endpoint, running, until
 
@@ -72,6 +72,15 @@ async def test_status_tells_the_daemon_and_each_endpoint(tmp_path: Path) -> None
         value = json.loads((await command(tmp_path, "status", "--json")).stdout)
         assert value["pid"] == daemon.process.pid
         assert [each["id"] for each in value["endpoints"]] == ["qwen"]
+
+
+async def test_status_tells_what_is_wrong_with_an_endpoint(tmp_path: Path) -> None:
+    async with FakeModelServer("qwen") as fake:
+        fake.models = internal_error()
+        async with serving(tmp_path, fake):
+            assert (await command(tmp_path, "drain", "qwen")).returncode == 0
+            told = await command(tmp_path, "status")
+    assert "healthy, drained, 1 failed" in told.stdout.splitlines()[-1]
 
 
 async def test_reload_returns_once_the_new_configuration_is_in_effect(tmp_path: Path) -> None:

@@ -39,7 +39,13 @@ def status_command(*, as_json: bool, socket: Path | None) -> None:
 
 
 def _row(endpoint: EndpointReport) -> tuple[str, ...]:
-    state = f"{endpoint.state}, drained" if endpoint.drained else endpoint.state
+    state = ", ".join(
+        [
+            endpoint.state,
+            *(["drained"] if endpoint.drained else []),
+            *([f"{endpoint.consecutive_failures} failed"] if endpoint.consecutive_failures else []),
+        ]
+    )
     places = "" if endpoint.max_concurrent is None else f" of {endpoint.max_concurrent}"
     age = endpoint.last_check_seconds_ago
     checked = "never" if age is None else f"{_duration(age)} ago"
