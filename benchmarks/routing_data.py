@@ -3,8 +3,12 @@
     python -m benchmarks.routing_data FOLDER --output DIRECTORY
 
 FOLDER holds one `<set>.jsonl.gz` for each set of `TIERS`, one JSON object a line: `id, subset, prompt,
-scores {model: 0…1}`. DIRECTORY gets `<set>.jsonl` for each, and two mixtures of whole sets, `tuned.jsonl` (what our
-difficulty score was tuned on) and `held_out.jsonl` (what it was not).
+scores {model: 0…1}`. DIRECTORY gets `<set>.jsonl` for each, two mixtures of whole sets, `tuned.jsonl` (what our
+difficulty score was tuned on) and `held_out.jsonl` (what it was not), and three files that try its figures:
+
+* `mmlu_unseen.jsonl`: the rows of `routellm_mmlu` whose question is not in `mmlu_pro` too, of which half is made of MMLU;
+* `mmlu_other.jsonl`: of these, all but the subject `moral_scenarios`, 895 questions of one template;
+* `one_fleet.jsonl`: as many rows of each of five sets, answered by one pair of models, as mixed traffic is.
 
 The sets, all under licences that allow this: RouteLLM's MMLU responses and ZeroEval's and MMLU-Pro's results
 (Apache-2.0), LLMRouter's (MIT). `docs/routing-quality.md` says where they are.
@@ -13,9 +17,12 @@ The sets, all under licences that allow this: RouteLLM's MMLU responses and Zero
 import argparse
 import gzip
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 _LLAMA = {
@@ -41,17 +48,48 @@ MIXTURES = {
     "held_out": ("ulab_llmrouter", "zeroeval_crux", "zeroeval_math_l5", "routellm_mmlu"),
 }
 
+_LLAMA_3_1 = {"fast": "Meta-Llama-3.1-8B-Instruct", "deep": "Meta-Llama-3.1-70B-Instruct"}
+ONE_FLEET = {
+    "mmlu_pro": {"fast": "Meta-Llama-3_1-8B-Instruct", "deep": "Meta-Llama-3_1-70B-Instruct"},
+    "zeroeval_gsm": _LLAMA_3_1,
+    "zeroeval_math_l5": _LLAMA_3_1,
+    "zeroeval_crux": _LLAMA_3_1,
+    "ulab_llmrouter": TIERS["ulab_llmrouter"],
+}
+"""The same two models everywhere, so that an order across sets is about prompts, not about who answered. LLMRouter has
+no Llama 3.1 70B, but Nemotron 51B, which was made of it."""
+ROWS_OF_EACH = 700
 
-def rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    """The rows of a set that have a score for each of its tiers; what RouteLLM calls contaminated is left out."""
+_RUN = 10
+_BOILERPLATE = 3
+"""A run of words that more prompts of a set have is its template, and says nothing of what is asked."""
+
+
+def rows(folder: Path, name: str, tiers: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The rows of a set that have a score for each of `tiers`; what RouteLLM calls contaminated is left out."""
     with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            scores = {
-                tier: row["scores"][model] for tier, model in TIERS[name].items() if model in row["scores"]
-            }
-            if len(scores) == len(TIERS[name]) and not row.get("contaminated"):
+            scores = {tier: row["scores"][model] for tier, model in tiers.items() if model in row["scores"]}
+            if len(scores) == len(tiers) and not row.get("contaminated"):
                 yield {"id": row["id"], "subset": row["subset"], "prompt": row["prompt"], "scores": scores}
+
+
+def _runs(prompt: str) -> set[str]:
+    """Every ten words in a row of the question without its options; the whole question where it is shorter."""
+    stem = re.split(r"^\(?A[.):] ", prompt, maxsplit=1, flags=re.MULTILINE)[0]
+    words = re.findall(r"[a-z0-9]+", stem.lower())
+    return {" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1))}
+
+
+def unseen(these: Iterable[dict[str, Any]], seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those rows whose question shares no run of ten words with one of `seen`."""
+    runs = [(row, _runs(row["prompt"])) for row in these]
+    own = Counter(run for _, found in runs for run in found)
+    other = Counter(run for row in seen for run in _runs(row["prompt"]))
+    for row, found in runs:
+        if not any(own[run] <= _BOILERPLATE and 0 < other[run] <= _BOILERPLATE for run in found):
+            yield row
 
 
 def main() -> None:
@@ -60,14 +98,21 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the directory to write to")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    written: dict[str, list[str]] = {}
-    for name in TIERS:
-        written[name] = [json.dumps(row, ensure_ascii=False) for row in rows(arguments.folder, name)]
+    sets = {name: list(rows(arguments.folder, name, tiers)) for name, tiers in TIERS.items()}
     for mixture, names in MIXTURES.items():
-        written[mixture] = [line for name in names for line in written[name]]
-    for name, lines in written.items():
-        (arguments.output / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        print(f"{name}: {len(lines)} rows", file=sys.stderr)
+        sets[mixture] = [row for name in names for row in sets[name]]
+    sets["mmlu_unseen"] = list(unseen(sets["routellm_mmlu"], sets["mmlu_pro"]))
+    sets["mmlu_other"] = [row for row in sets["mmlu_unseen"] if row["subset"] != "moral_scenarios"]
+    random = Random(0)
+    sets["one_fleet"] = [
+        row
+        for name, tiers in ONE_FLEET.items()
+        for row in random.sample(list(rows(arguments.folder, name, tiers)), ROWS_OF_EACH)
+    ]
+    for name, found in sets.items():
+        with (arguments.output / f"{name}.jsonl").open("w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in found)
+        print(f"{name}: {len(found)} rows", file=sys.stderr)
 
 
 if __name__ == "__main__":
