@@ -3,12 +3,8 @@
     python -m benchmarks.routing_data FOLDER --output DIRECTORY
 
 FOLDER holds one `<set>.jsonl.gz` for each set of `TIERS`, one JSON object a line: `id, subset, prompt,
-scores {model: 0…1}`. DIRECTORY gets `<set>.jsonl` for each, two mixtures of whole sets, `tuned.jsonl` (what our
-difficulty score was tuned on) and `held_out.jsonl` (what it was not), and three files that try its figures:
-
-* `mmlu_unseen.jsonl`: the rows of `routellm_mmlu` whose question is not in `mmlu_pro` too, of which half is made of MMLU;
-* `mmlu_other.jsonl`: of these, all but the subject `moral_scenarios`, 895 questions of one template;
-* `one_fleet.jsonl`: as many rows of each of five sets, answered by one pair of models, as mixed traffic is.
+scores {model: 0…1}`. DIRECTORY gets `<set>.jsonl` for each, and `one_fleet.jsonl`: as many rows of each of five sets,
+answered by one pair of models, as mixed traffic is.
 
 The sets, all under licences that allow this: RouteLLM's MMLU responses and ZeroEval's and MMLU-Pro's results
 (Apache-2.0), LLMRouter's (MIT). `docs/routing-quality.md` says where they are.
@@ -17,10 +13,8 @@ The sets, all under licences that allow this: RouteLLM's MMLU responses and Zero
 import argparse
 import gzip
 import json
-import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -43,11 +37,6 @@ TIERS: dict[str, dict[str, str]] = {
 LLMRouter's Qwen models were chosen first and then passed over, when length and the rules had been measured with them:
 theirs answer MMLU in a form that counts as wrong, so that "needs a larger model" would mean "is from MMLU"."""
 
-MIXTURES = {
-    "tuned": ("mmlu_pro", "zeroeval_gsm"),
-    "held_out": ("ulab_llmrouter", "zeroeval_crux", "zeroeval_math_l5", "routellm_mmlu"),
-}
-
 _LLAMA_3_1 = {"fast": "Meta-Llama-3.1-8B-Instruct", "deep": "Meta-Llama-3.1-70B-Instruct"}
 ONE_FLEET = {
     "mmlu_pro": {"fast": "Meta-Llama-3_1-8B-Instruct", "deep": "Meta-Llama-3_1-70B-Instruct"},
@@ -60,10 +49,6 @@ ONE_FLEET = {
 no Llama 3.1 70B, but Nemotron 51B, which was made of it."""
 ROWS_OF_EACH = 700
 
-_RUN = 10
-_BOILERPLATE = 3
-"""A run of words that more prompts of a set have is its template, and says nothing of what is asked."""
-
 
 def rows(folder: Path, name: str, tiers: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The rows of a set that have a score for each of `tiers`; what RouteLLM calls contaminated is left out."""
@@ -75,23 +60,6 @@ def rows(folder: Path, name: str, tiers: dict[str, str]) -> Iterator[dict[str, A
                 yield {"id": row["id"], "subset": row["subset"], "prompt": row["prompt"], "scores": scores}
 
 
-def _runs(prompt: str) -> set[str]:
-    """Every ten words in a row of the question without its options; the whole question where it is shorter."""
-    stem = re.split(r"^\(?A[.):] ", prompt, maxsplit=1, flags=re.MULTILINE)[0]
-    words = re.findall(r"[a-z0-9]+", stem.lower())
-    return {" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1))}
-
-
-def unseen(these: Iterable[dict[str, Any]], seen: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those rows whose question shares no run of ten words with one of `seen`."""
-    runs = [(row, _runs(row["prompt"])) for row in these]
-    own = Counter(run for _, found in runs for run in found)
-    other = Counter(run for row in seen for run in _runs(row["prompt"]))
-    for row, found in runs:
-        if not any(own[run] <= _BOILERPLATE and 0 < other[run] <= _BOILERPLATE for run in found):
-            yield row
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make files for `octoroute eval` of public outcomes.")
     parser.add_argument("folder", type=Path, help="where the sets are, one .jsonl.gz each")
@@ -99,10 +67,6 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     sets = {name: list(rows(arguments.folder, name, tiers)) for name, tiers in TIERS.items()}
-    for mixture, names in MIXTURES.items():
-        sets[mixture] = [row for name in names for row in sets[name]]
-    sets["mmlu_unseen"] = list(unseen(sets["routellm_mmlu"], sets["mmlu_pro"]))
-    sets["mmlu_other"] = [row for row in sets["mmlu_unseen"] if row["subset"] != "moral_scenarios"]
     random = Random(0)
     sets["one_fleet"] = [
         row

@@ -46,6 +46,9 @@ def estimates(
 ) -> tuple[dict[str, Standing], dict[str, dict[str, Estimate]]]:
     """The figures of the strategy ("strategy") and of each baseline, and how the strategy differs from each baseline.
 
+    From chance ("random") its order differs without the length within a tier ("tiers"), so that it is not praised for
+    what length knows.
+
     Args:
         samples: at least one.
         resamples: of the bootstrap; 0 for no intervals.
@@ -70,15 +73,16 @@ def estimates(
         )
         for name, figures in plain.items()
     }
+    compared = {name: "tiers" if name == "random" else "strategy" for name in BASELINES}
     differences = {
         name: {
             metric: _estimate(
-                _minus(getattr(plain["strategy"], metric), getattr(plain[name], metric)),
-                [_minus(getattr(each["strategy"], metric), getattr(each[name], metric)) for each in drawn],
+                _minus(getattr(plain[own], metric), getattr(plain[name], metric)),
+                [_minus(getattr(each[own], metric), getattr(each[name], metric)) for each in drawn],
             )
             for metric in METRICS
         }
-        for name in BASELINES
+        for name, own in compared.items()
     }
     return standings, differences
 

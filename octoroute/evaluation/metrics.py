@@ -6,7 +6,7 @@ arXiv:2406.18665), which knows two models, a weak and a strong one. Here these a
 * *PGR*, performance gap recovered: of the gap in quality between always fast and always deep, how much is closed,
   (quality - fast) / (deep - fast).
 * *APGR*, average PGR: the area below the curve of PGR over the share of calls that go to deep, when that share
-  grows from none to all in the order of a strategy's score, the rest going to fast. 0.5 is chance. The paper averages over ten
+  grows from none to all in the order of a strategy, the rest going to fast. 0.5 is chance. The paper averages over ten
   shares, here it is the whole area.
 * *CPT(x)*, call-performance threshold: the smallest share of deep calls with which PGR reaches x.
 
@@ -14,7 +14,9 @@ Three tiers: a strategy's *decisions* may use all three, and quality kept, PGR a
 those. APGR and CPT are about its *order* of the requests, and only the fast and the deep score of a row count there: how
 well does the strategy know where a step up is worth its price. So a set with three tiers and one with two compare.
 
-Equal scores are in no order: the curve between them is a straight line, as if they came shuffled.
+A strategy's order is the tier that it chose, from deep to fast, and within a tier length, the longest first: a tier says
+nothing of the requests in it, and length costs no thought. What is equal in both is in no order: the curve between is
+a straight line, as if they came shuffled.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import itemgetter, mul, sub
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
@@ -31,27 +33,28 @@ from octoroute.config.model import TIERS, Tier
 
 FAST, BALANCED, DEEP = range(len(TIERS))
 MOST_STEPS = 256
-"""More distinct scores than this are taken together, neighbours as equal ones; it changes an APGR by less than 0.001."""
+"""More distinct places than this are taken together, neighbours as equal ones; it changes an APGR by less than 0.001."""
 
 BASELINES = ("random", "length", "always fast", "always deep", "oracle")
 """*random* and *length* send as many requests to each tier as the strategy does: by chance, or the longest to deep.
-*oracle* knows the scores: the smallest of the best tiers. Beside these, *tiers* is the strategy without what orders the
-requests within a tier: its APGR is what the decisions themselves know."""
+*oracle* knows the qualities: the smallest of the best tiers. Beside these, *tiers* is the strategy's order without length:
+its APGR is what the decisions themselves know."""
 
 METRICS = ("quality", "quality_kept", "deep_calls_saved", "pgr", "apgr", "cpt50", "cpt80")
+
+_Key = TypeVar("_Key", float, tuple[int, int])
 
 
 class Sample(NamedTuple):
     """One row as it is measured. Tiers are their places in `TIERS`."""
 
     chosen: int
-    score: float
-    """The strategy's: the higher, the rather deep."""
+    """The tier that answers."""
+    asked: int
+    """The tier that the strategy named; another than `chosen` where that stands in for one that does not exist."""
     length: int
     quality: tuple[float, float, float]
     """Of each tier's answer."""
-    asked: int
-    """The tier that the strategy named; another than `chosen` where that stands in for one that does not exist."""
 
 
 class Figures(NamedTuple):
@@ -107,7 +110,7 @@ class _Order:
 
 
 class _Curve:
-    """From the highest score down, at the end of each step: how many requests, and what deep adds to fast on them."""
+    """In an order, at the end of each step: how many requests go to deep, and what deep adds to fast on them."""
 
     def __init__(self, counts: Sequence[float], gains: Sequence[float]) -> None:
         self.counts, self.gains = _running(counts), _running(gains)
@@ -142,9 +145,9 @@ class Measure:
         best = [_smallest_best(sample.quality) for sample in samples]
         chosen = [sample.chosen for sample in samples]
         self._size = len(samples)
-        self._strategy = _Order(_steps([sample.score for sample in samples]), gains)
+        self._strategy = _Order(_steps([(sample.asked, sample.length) for sample in samples]), gains)
         self._tiers = _Order([-sample.asked for sample in samples], gains)
-        self._length = _Order(_steps([float(sample.length) for sample in samples]), fast, balanced, deep)
+        self._length = _Order(_steps([sample.length for sample in samples]), fast, balanced, deep)
         self._oracle = _Order(_steps(gains), gains)
         self._decided = _Order(chosen, [row.quality[tier] for row, tier in zip(samples, chosen, strict=True)])
         self._best = _Order(best, [row.quality[tier] for row, tier in zip(samples, best, strict=True)])
@@ -186,7 +189,7 @@ class Measure:
         }
 
     def curves(self) -> dict[str, list[Point]]:
-        """The cost-quality curves: deep for the highest scores, fast for the rest."""
+        """The cost-quality curves: deep for the first in an order, fast for the rest."""
         weights = b"\x01" * self._size
         counts, by_tier = self._length.sums(weights)
         fast = sum(by_tier[FAST])
@@ -204,14 +207,14 @@ class Measure:
         }
 
 
-def _steps(scores: Sequence[float]) -> list[int]:
-    """For each score its place from the highest down; equal ones share it, and neighbours where there are too many."""
-    places: dict[float, int] = {}
-    for rank, score in enumerate(sorted(scores, reverse=True)):
-        places.setdefault(score, rank)
+def _steps(keys: Sequence[_Key]) -> list[int]:
+    """For each key its place from the highest down; equal ones share it, and neighbours where there are too many."""
+    places: dict[_Key, int] = {}
+    for rank, key in enumerate(sorted(keys, reverse=True)):
+        places.setdefault(key, rank)
     if len(places) > MOST_STEPS:
-        places = {score: rank * MOST_STEPS // len(scores) for score, rank in places.items()}
-    return [places[score] for score in scores]
+        places = {key: rank * MOST_STEPS // len(keys) for key, rank in places.items()}
+    return [places[key] for key in keys]
 
 
 def _running(values: Sequence[float]) -> list[float]:

@@ -14,8 +14,9 @@ _TICKS = 5
 _MOST_POINTS = 200
 
 _EXPLANATION = (
-    "A curve sends the requests that its order puts first to deep and the others to fast. The hollow marks are what "
-    "the strategy really decides, with all three tiers (blue), and chance with the same mix of tiers (grey)."
+    "A curve sends the requests that its order puts first to deep and the others to fast. The strategy's order is the "
+    "tier that it chose, and within a tier length, so that it is length's where nearly all is one tier. The hollow marks "
+    "are what it really decides, with all three tiers (blue), and chance with the same mix of tiers (grey)."
 )
 
 _STYLE = """
@@ -93,7 +94,7 @@ class _Scale:
 
 
 def _chart(result: Result, judged: Judged) -> str:
-    named = {"oracle": "oracle", "length": "by length", "strategy": result.strategy}
+    named = {"oracle": "oracle", "length": "by length", "strategy": f"{result.strategy}, then length"}
     curves = {name: _thinned(result.curves[name]) for name in named}
     fast, deep = curves["strategy"][0], curves["strategy"][-1]
     marks = {

@@ -30,8 +30,8 @@ COLUMNS = {
 }
 _PLAIN = {"apgr"}
 """Shown as numbers; the others in percent."""
-_NOISE = 1e-9
-"""Differences below this are of the arithmetic."""
+_NOISE = 0.0005
+"""A smaller difference is shown as zero: it is none."""
 _NOTHING = "\N{EN DASH}"
 
 
@@ -67,8 +67,8 @@ def table(result: Result, judged: Judged, columns: dict[str, str]) -> list[list[
     """A heading and a row for each strategy."""
     rows = [["", *TIERS, *columns.values()]]
     for key, name in NAMES.items():
-        if key == "tiers" and ("apgr" not in columns or result.strategy == "llm"):
-            continue  # nothing that it leaves out
+        if key == "tiers" and "apgr" not in columns:
+            continue  # it differs in the order alone
         standing = judged.standings[key]
         shares = [percent(standing.shares[tier]) for tier in TIERS]
         metrics = [estimate(standing.metrics[metric], plain=metric in _PLAIN) for metric in columns]
@@ -84,16 +84,19 @@ def confusion(counts: dict[Tier, dict[Tier, int]]) -> list[list[str]]:
 
 def findings(result: Result, judged: Judged) -> list[str]:
     """Whether the strategy is measurably better than chance and than length, in words."""
+    compared = (
+        ("decisions, quality kept", "quality_kept", "random"),
+        ("decisions, quality kept", "quality_kept", "length"),
+        ("order by tier, APGR", "apgr", "random"),
+        ("order by tier, then length, APGR", "apgr", "length"),
+    )
     lines = []
-    order = "order by tier" if result.strategy == "llm" else "order by tier, then difficulty"
-    for metric, what in (("quality_kept", "decisions, quality kept"), ("apgr", f"{order}, APGR")):
-        for baseline in ("random", "length"):
-            difference = judged.differences[baseline][metric]
-            if difference.value is None:
-                continue
-            shown = estimate(difference, plain=metric in _PLAIN, signed=True)
-            name = NAMES[baseline]
-            lines.append(f"{what}: {result.strategy} minus {name}: {shown}: {_verdict(difference)}")
+    for what, metric, baseline in compared:
+        difference = judged.differences[baseline][metric]
+        if difference.value is None:
+            continue
+        shown = estimate(difference, plain=metric in _PLAIN, signed=True)
+        lines.append(f"{what}: {result.strategy} minus {NAMES[baseline]}: {shown}: {_verdict(difference)}")
     return lines
 
 

@@ -10,15 +10,10 @@ from msgspec import Struct
 
 from octoroute.config.model import TIERS, Tier, TierFallback, fallback_tiers
 from octoroute.evaluation.dataset import Row
-from octoroute.evaluation.difficulty import difficulty
 from octoroute.evaluation.intervals import Estimate, Standing, estimates, quantile
 from octoroute.evaluation.metrics import Measure, Point, Sample, confusion
 from octoroute.routing.facts import Facts
 from octoroute.routing.route import Route
-from octoroute.routing.wrappers import newest_turn
-
-_EVEN = 0.5
-"""What a tier that a model chose gets in place of a difficulty: the model said no more than the tier."""
 
 
 class Decided(NamedTuple):
@@ -31,7 +26,7 @@ class Decided(NamedTuple):
 
 
 class Judged(Struct, frozen=True):
-    """What a strategy and the baselines are worth. `differences` are strategy minus baseline."""
+    """What a strategy and the baselines are worth. `differences` are strategy minus baseline, as `estimates` gives them."""
 
     rows: int
     standings: dict[str, Standing]
@@ -137,21 +132,13 @@ def _by_scores(decided: Decided, stands_in: Tier | None) -> Sample:
         quality = (fast, fast, deep)
         tier = stands_in if tier == "balanced" else tier
     asked = TIERS.index(decided.route.tier)
-    return Sample(TIERS.index(tier), _score(decided), _length(decided), quality, asked)
+    return Sample(TIERS.index(tier), asked, _length(decided), quality)
 
 
 def _by_label(decided: Decided) -> Sample:
     fast, balanced, deep = (float(tier == decided.row.expected) for tier in TIERS)
     chosen = TIERS.index(decided.route.tier)
-    return Sample(chosen, _score(decided), _length(decided), (fast, balanced, deep), chosen)
-
-
-def _score(decided: Decided) -> float:
-    """The strategy's order of the requests: by tier, and where rules decided, within one by `difficulty`."""
-    place = float(TIERS.index(decided.route.tier))
-    if decided.route.strategy != "rule":
-        return place + _EVEN
-    return place + difficulty(newest_turn(decided.row.request.messages).own)
+    return Sample(chosen, chosen, _length(decided), (fast, balanced, deep))
 
 
 def _length(decided: Decided) -> int:

@@ -34,7 +34,7 @@ def test_skill_shows() -> None:
 
 def test_the_interval_is_about_as_wide_as_that_of_drawn_resamples() -> None:
     rows = made_up(400, skill=0.5)
-    interval = estimates(rows, resamples=400)[0]["strategy"].metrics["quality"]
+    interval = estimates(rows, resamples=400)[0]["always deep"].metrics["quality"]
     assert interval.low is not None
     assert interval.high is not None
     values = [row.quality[DEEP] for row in rows]
@@ -53,7 +53,7 @@ def test_without_resamples_there_are_no_intervals() -> None:
 
 
 def test_one_row() -> None:
-    standings, _ = estimates([two_tier(1, 0, 1)], resamples=50)
+    standings, _ = estimates([two_tier(0, 1)], resamples=50)
     assert standings["strategy"].metrics["quality"] == Estimate(1, 1, 1)
 
 

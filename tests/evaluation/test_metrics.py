@@ -26,19 +26,19 @@ def measured(*samples: Sample) -> dict[str, Figures]:
     return Measure(samples).everything()
 
 
-def two_tier(score: float, fast: float, deep: float, *, chosen: int = DEEP, length: int = 1) -> Sample:
-    return Sample(chosen, score, length, (fast, fast, deep), chosen)
+def two_tier(fast: float, deep: float, *, chosen: int = DEEP, length: int = 1) -> Sample:
+    return Sample(chosen, chosen, length, (fast, fast, deep))
 
 
 # By hand
 
 FOUR = (
-    two_tier(4, 0, 1, length=1),
-    two_tier(3, 1, 1, length=2),
-    two_tier(2, 0, 1, length=3, chosen=FAST),
-    two_tier(1, 0, 0, length=4, chosen=FAST),
+    two_tier(0, 1, length=4),
+    two_tier(1, 1, length=1),
+    two_tier(0, 1, length=3, chosen=FAST),
+    two_tier(0, 0, length=2, chosen=FAST),
 )
-"""Deep helps in the first and the third: PGR is 0, ½, ½, 1, 1 after each step of a quarter."""
+"""Deep helps in the first and the third: PGR is 0, ½, ½, 1, 1 after each step of a quarter; by length 0, ½, 1, 1, 1."""
 
 
 def test_four_rows_by_hand() -> None:
@@ -58,9 +58,9 @@ def test_the_baselines_by_hand() -> None:
     found = measured(*FOUR)
     assert found["random"].quality == pytest.approx(0.5 * 0.25 + 0.5 * 0.75)
     assert (found["random"].apgr, found["random"].cpt50, found["random"].cpt80) == (0.5, 0.5, 0.8)
-    # The two longest go to deep: the last, which nobody can do, and the third; the second is fast's.
-    assert found["length"].quality == pytest.approx((0 + 1 + 1 + 0) / 4)
-    assert found["length"].apgr == pytest.approx((0 + 0.25 + 0.5 + 0.75) / 4)
+    # The two longest go to deep: the first and the third. Fast can do the second; nobody can do the last.
+    assert found["length"].quality == pytest.approx((1 + 1 + 1 + 0) / 4)
+    assert found["length"].apgr == pytest.approx((0.25 + 0.75 + 1 + 1) / 4)
     assert (found["always fast"].quality, found["always fast"].pgr) == (0.25, 0)
     assert (found["always deep"].quality, found["always deep"].pgr) == (0.75, 1)
     oracle = found["oracle"]
@@ -69,18 +69,18 @@ def test_the_baselines_by_hand() -> None:
     assert oracle.cpt50 == pytest.approx(0.25)
 
 
-def test_equal_scores_are_in_no_order() -> None:
-    rows = [two_tier(0, 0, 1, length=5), two_tier(0, 1, 0, length=5), two_tier(0, 0, 1, length=5)]
+def test_equal_lengths_in_one_tier_are_in_no_order() -> None:
+    rows = [two_tier(0, 1, length=5), two_tier(1, 0, length=5), two_tier(0, 1, length=5)]
     found = measured(*rows)["strategy"]
     assert [found.apgr, found.cpt50, found.cpt80] == [pytest.approx(each) for each in (0.5, 0.5, 0.8)]
 
 
 def test_a_part_of_equal_lengths_goes_to_deep_as_if_drawn() -> None:
     rows = [
-        two_tier(0, 0, 1, length=7, chosen=DEEP),
-        two_tier(0, 0, 0, length=7, chosen=FAST),
-        two_tier(0, 1, 1, length=7, chosen=FAST),
-        two_tier(0, 0, 0, length=1, chosen=FAST),
+        two_tier(0, 1, length=7, chosen=DEEP),
+        two_tier(0, 0, length=7, chosen=FAST),
+        two_tier(1, 1, length=7, chosen=FAST),
+        two_tier(0, 0, length=1, chosen=FAST),
     ]
     # One of four goes to deep, one of the three long ones: its gain of 1 comes with a chance of a third.
     assert measured(*rows)["length"].quality == pytest.approx((1 + 1 / 3) / 4)
@@ -88,10 +88,10 @@ def test_a_part_of_equal_lengths_goes_to_deep_as_if_drawn() -> None:
 
 def test_three_tiers() -> None:
     rows = [
-        Sample(BALANCED, 1.5, 10, (0, 1, 1), BALANCED),
-        Sample(FAST, 0.5, 30, (1, 0, 1), FAST),
-        Sample(DEEP, 2.5, 20, (0, 0, 1), DEEP),
-        Sample(BALANCED, 1.2, 40, (0, 1, 0), BALANCED),
+        Sample(BALANCED, BALANCED, 10, (0, 1, 1)),
+        Sample(FAST, FAST, 30, (1, 0, 1)),
+        Sample(DEEP, DEEP, 20, (0, 0, 1)),
+        Sample(BALANCED, BALANCED, 40, (0, 1, 0)),
     ]
     found = measured(*rows)
     assert found["strategy"].shares == (0.25, 0.5, 0.25)
@@ -103,21 +103,30 @@ def test_three_tiers() -> None:
     assert found["random"].quality == pytest.approx(0.25 * 0.25 + 0.5 * 0.5 + 0.25 * 0.75)
 
 
-def test_the_tiers_alone_are_an_order_in_three_steps() -> None:
+def test_the_order_is_the_tier_and_within_a_tier_the_longest_first() -> None:
     rows = [
-        two_tier(2.1, 0, 0, chosen=DEEP),
-        two_tier(2.9, 0, 1, chosen=DEEP),
-        two_tier(0.5, 0, 0, chosen=FAST),
-        two_tier(0.1, 0, 0, chosen=FAST),
+        two_tier(0, 0, chosen=DEEP, length=1),
+        two_tier(0, 1, chosen=DEEP, length=2),
+        two_tier(0, 0, chosen=FAST, length=9),
+        two_tier(0, 0, chosen=FAST, length=8),
     ]
     found = measured(*rows)
     assert found["strategy"].apgr == pytest.approx(0.25 * 0.5 + 0.75)
     assert found["tiers"].apgr == pytest.approx(0.5 * 0.5 + 0.5)
     assert found["tiers"].quality == found["strategy"].quality
+    assert [point.quality for point in Measure(rows).curves()["strategy"]] == [0, 0.25, 0.25, 0.25, 0.25]
+
+
+def test_the_order_is_what_was_asked_for_not_what_stands_in_for_it() -> None:
+    rows = [Sample(DEEP, BALANCED, 9, (0, 0, 0)), Sample(DEEP, DEEP, 1, (0, 0, 1))]
+    found = measured(*rows)
+    assert list(found["strategy"].shares) == [0, 0, 1]
+    assert found["strategy"].apgr == pytest.approx(0.5 * 0.5 + 0.5)
+    assert found["tiers"].apgr == pytest.approx(0.5 * 0.5 + 0.5)
 
 
 def test_where_deep_is_no_better_nothing_is_recovered() -> None:
-    found = measured(two_tier(1, 1, 0), two_tier(0, 0, 0))
+    found = measured(two_tier(1, 0), two_tier(0, 0))
     for name in ("strategy", "random", "length", "oracle"):
         assert (found[name].pgr, found[name].apgr, found[name].cpt50) == (None, None, None)
     assert found["strategy"].quality_kept is None
@@ -137,10 +146,9 @@ samples = st.lists(
     st.builds(
         Sample,
         st.sampled_from([FAST, BALANCED, DEEP]),
-        st.floats(0, 3, width=16),
+        st.sampled_from([FAST, BALANCED, DEEP]),
         st.integers(0, 5),
         st.tuples(qualities, qualities, qualities),
-        st.sampled_from([FAST, BALANCED, DEEP]),
     ),
     min_size=1,
     max_size=12,
@@ -170,10 +178,8 @@ def test_always_deep_keeps_everything_and_saves_nothing(rows: list[Sample]) -> N
 
 
 @given(samples)
-def test_only_the_order_of_scores_counts(rows: list[Sample]) -> None:
-    stretched = [row._replace(score=row.score**3 * 10 + 1) for row in rows]
-    if len({row.score for row in rows}) == len({row.score for row in stretched}):
-        assert measured(*stretched) == measured(*rows)
+def test_only_the_order_of_lengths_counts(rows: list[Sample]) -> None:
+    assert measured(*(row._replace(length=row.length**3 * 10 + 1) for row in rows)) == measured(*rows)
 
 
 @given(samples)
@@ -194,26 +200,26 @@ def test_a_row_that_weighs_twice_is_two_rows(rows: list[Sample], place: int) -> 
             assert getattr(doubled[name], metric) == (None if value is None else pytest.approx(value))
 
 
-def made_up(size: int, *, skill: float, seed: int = 1) -> list[Sample]:
-    """Rows in which deep helps where a hidden difficulty is high; the score knows of it as far as `skill` says."""
+def made_up(size: int, *, skill: float, of_length: float = 0, seed: int = 1) -> list[Sample]:
+    """Rows in which deep helps where a hidden difficulty is high.
+
+    The tier knows of it as far as `skill` says, the length as far as `of_length` does, both from 0 to 1.
+    """
     random = Random(seed)
     rows = []
     for _ in range(size):
         hard = random.random()
-        score = skill * hard + (1 - skill) * random.random()
-        rows.append(
-            two_tier(
-                score,
-                float(random.random() > hard),
-                float(random.random() > hard / 3),
-                length=random.randrange(10**6),
-            )
-        )
+        seems, long = (known * hard + (1 - known) * random.random() for known in (skill, of_length))
+        fast, deep = float(random.random() > hard), float(random.random() > hard / 3)
+        rows.append(two_tier(fast, deep, chosen=int(3 * seems), length=int(10**6 * long)))
     return rows
 
 
-def test_many_scores_taken_together_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = made_up(5000, skill=0.7)
-    coarse = measured(*rows)["strategy"].apgr
+def test_many_lengths_taken_together_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = made_up(5000, skill=0.3, of_length=0.7)
+    coarse = measured(*rows)
+    assert len(Measure(rows).curves()["strategy"]) == metrics.MOST_STEPS + 1
     monkeypatch.setattr(metrics, "MOST_STEPS", len(rows))
-    assert coarse == pytest.approx(measured(*rows)["strategy"].apgr, abs=0.001)
+    fine = measured(*rows)
+    for name in ("strategy", "length"):
+        assert coarse[name].apgr == pytest.approx(fine[name].apgr, abs=0.001)

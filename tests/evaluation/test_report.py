@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from octoroute.config.model import Tier
 from octoroute.evaluation.dataset import Row
@@ -65,8 +66,42 @@ def test_the_findings_are_measured(found: Result) -> None:
     said = findings(found, found.scores)
     assert len(said) == 4
     assert all(re.search(r": (better|worse|no measurable difference)$", line) for line in said)
-    (chance,) = (line for line in said if line.startswith("order") and "random" in line)
-    assert chance.startswith("order by tier, then difficulty, APGR: rule minus random, same mix: +")
+    own, beside_length = said[2:]
+    assert own.startswith("order by tier, APGR: rule minus random, same mix: +")
+    assert beside_length.startswith("order by tier, then length, APGR: rule minus by length, same mix: +")
+
+
+def test_the_strategy_is_not_praised_for_what_length_knows() -> None:
+    rows = [
+        decided(f"xyzzy{' xyzzy' * (number % 50)}", {"fast": 0, "deep": number % 50 > 25}, None)
+        for number in range(200)
+    ]
+    found = result("x", "rule", 200, rows, stopped=False, tier_fallback="up-down", resamples=100)
+    assert found.scores is not None
+    assert (found.scores.standings["strategy"].metrics["apgr"].value or 0) > 0.7
+    assert findings(found, found.scores)[2:] == [
+        "order by tier, APGR: rule minus random, same mix: +0.000: no measurable difference",
+        "order by tier, then length, APGR: rule minus by length, same mix: +0.000: no measurable difference",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.001, 0.002, "better"),
+        (-0.002, -0.001, "worse"),
+        (-0.001, 0.002, "no measurable difference"),
+        (-0.0004, -0.0001, "no measurable difference"),  # all of it is shown as 0.000
+        (None, None, "no interval"),
+    ],
+)
+def test_the_verdict_is_of_what_is_shown(
+    found: Result, low: float | None, high: float | None, verdict: str
+) -> None:
+    assert found.scores is not None
+    by_length = {**found.scores.differences["length"], "apgr": Estimate(0, low, high)}
+    scores = replace(found.scores, differences={**found.scores.differences, "length": by_length})
+    assert findings(found, scores)[-1].endswith(f": {verdict}")
 
 
 def test_json_has_all_of_it(found: Result) -> None:

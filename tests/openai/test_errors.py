@@ -41,6 +41,7 @@ STATUS = {
     "MethodNotAllowed": (405, "invalid_request_error", "method_not_allowed"),
     "RequestTimeout": (408, "invalid_request_error", "request_timeout"),
     "BodyTooLarge": (413, "invalid_request_error", "request_too_large"),
+    "HeadTooLarge": (431, "invalid_request_error", "headers_too_large"),
     "UnsupportedMediaType": (415, "invalid_request_error", "unsupported_media_type"),
     "QueueFull": (429, "rate_limit_error", "queue_full"),
     "UpstreamFailed": (502, "server_error", "upstream_failed"),
