@@ -24,7 +24,9 @@ EXAMPLES = (
 
 
 @click.command("demo")
-@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
 @click.option(
     "--port",
     metavar="PORT",
@@ -49,12 +51,7 @@ def demo_command(host: str, port: int) -> None:
 async def _run(host: str, port: int) -> None:
     failure: StartError | None = None
     async with trio.open_nursery() as nursery:
-        models: dict[Tier, tuple[Endpoint, ...]] = {}
-        for tier in TIERS:
-            name = f"simulated-{tier}"
-            base_url = await nursery.start(serve_simulated, tier, name, name=name)
-            models[tier] = (Endpoint(name=name, base_url=base_url),)
-        config = Config(models=models, server=Server(host=host, port=port), routing=Routing(strategy="rule"))
+        config = await simulated_fleet(nursery, Server(host=host, port=port))
         try:
             running: daemon.Daemon = await nursery.start(
                 partial(daemon.run, config, partial(click.echo, err=True))
@@ -67,6 +64,16 @@ async def _run(host: str, port: int) -> None:
         nursery.cancel_scope.cancel("the demo's router has stopped")
     if failure is not None:
         raise failure  # outside of the nursery's exception group
+
+
+async def simulated_fleet(nursery: trio.Nursery, server: Server) -> Config:
+    """Start three simulated model servers in `nursery`; the configuration of a router in front of them."""
+    models: dict[Tier, tuple[Endpoint, ...]] = {}
+    for tier in TIERS:
+        name = f"simulated-{tier}"
+        base_url = await nursery.start(serve_simulated, tier, name, name=name)
+        models[tier] = (Endpoint(name=name, base_url=base_url),)
+    return Config(models=models, server=server, routing=Routing(strategy="rule"))
 
 
 def _try_these(url: str) -> str:
