@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, get_args
@@ -115,15 +116,20 @@ def _evaluated(data: Path, rows: list[Row], settings: Config, concurrency: int, 
     if run.stopped:
         click.echo("\n" if sys.stderr.isatty() else "", err=True, nl=False)  # below the line of progress
         click.echo(f"Interrupted: {len(run.decided):,} of {len(rows):,} rows were decided.", err=True)
-    return result(
+    measured = partial(
+        result,
         str(data),
         settings.routing.strategy,
         len(rows),
         run.decided,
         stopped=run.stopped,
         tier_fallback=settings.routing.tier_fallback,
-        resamples=resamples,
     )
+    try:
+        return measured(resamples=resamples)
+    except KeyboardInterrupt:
+        click.echo("Interrupted: the figures are without intervals.", err=True)
+        return measured(resamples=0)
 
 
 def _progress(total: int) -> Callable[[], None]:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 import trio
 from click.testing import CliRunner, Result
 
 from octoroute.cli import main
+from octoroute.evaluation import intervals
+from octoroute.evaluation.intervals import poisson_weights
 from tests.fakes.model_server import Exchange, FakeModelServer, Hang, Ok
 from tests.process import octoroute
 
@@ -60,6 +63,24 @@ def test_json_and_html() -> None:
     result = run("data.jsonl", "--html", "absent/page.html", "--resamples", "0")
     assert result.exit_code == 1
     assert "Can't write absent/page.html" in result.stderr
+
+
+def test_interrupted_in_the_bootstrap_it_reports_without_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = 0
+
+    def interrupted(size: int, random: Random) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        if drawn == 3:
+            raise KeyboardInterrupt
+        return poisson_weights(size, random)
+
+    monkeypatch.setattr(intervals, "poisson_weights", interrupted)
+    result = run("data.jsonl", "--resamples", "50")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == "Interrupted: the figures are without intervals.\n"
+    assert result.stdout.startswith("data.jsonl: 3 rows, strategy rule")
+    assert "APGR" in result.stdout
 
 
 def test_the_configuration_counts() -> None:
