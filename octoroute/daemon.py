@@ -11,6 +11,7 @@ root nursery
 from __future__ import annotations
 
 import gc
+import math
 import os
 import signal
 import socket
@@ -46,6 +47,9 @@ CUT_MARGIN_SECONDS = 3.0
 """What was cut at the end of the drain may take this long to say so to its client."""
 HARD_STOP_MARGIN_SECONDS = 15.0
 """What is still there this long after the drain's end hangs, and is ended."""
+SAME_SIGNAL_SECONDS = 0.5
+"""Signals to stop this close to the first are the same one, sent twice: terminals and supervisors signal a whole
+group of processes, and whoever started us (the one-file binary's loader, for one) hands on what it gets."""
 EXIT_STOPPED_HARD = 1
 
 Announce = Callable[[str], None]
@@ -158,12 +162,12 @@ class Daemon:
         for admission in self.service.fleet.admission.values():
             admission.close()
         self._draining.set()
-        systemd.stopping(self.summary())
         # From outside of the event loop, which may hang.
         patience = self.service.config.server.drain_timeout_seconds + HARD_STOP_MARGIN_SECONDS
         self.hard_stop = threading.Timer(patience, os._exit, [EXIT_STOPPED_HARD])
         self.hard_stop.daemon = True
         self.hard_stop.start()
+        systemd.stopping(self.summary(), patience)
 
     async def cut_after_drain(self) -> None:
         """End what still runs when the time to drain is over, naming it in the log."""
@@ -263,24 +267,26 @@ class Daemon:
                 await self._obey(signals, nursery)
 
     async def _obey(self, signals: AsyncIterator[int], nursery: trio.Nursery) -> None:
+        told_to_stop = -math.inf
         async for number in signals:
             name = signal.Signals(number).name
             if number == signal.SIGHUP:
                 nursery.start_soon(self.reload, name="reload")  # a signal to stop need not wait for it
-            elif self._draining.is_set():
+            elif not self._draining.is_set():
+                told_to_stop = trio.current_time()
+                self.drain(name)
+            elif trio.current_time() - told_to_stop > SAME_SIGNAL_SECONDS:
                 log.warning(
                     "stopped at once", signal=name, cut=[exchange.id for exchange in self.app.exchanges]
                 )
                 sys.stderr.flush()
                 os._exit(EXIT_STOPPED_HARD)
-            else:
-                self.drain(name)
 
 
 def build(config: Config) -> tuple[Service, Publish]:
     """Everything that serves under `config`, put together by hand."""
     metrics = Metrics(__version__)
-    publish = fan_out(metrics.on_event, logs.on_event)
+    publish = fan_out(metrics.on_event, logs.on_event, lambda event: monitor.on_event(event))  # noqa: PLW0108
     fleet = Fleet(config, publish=publish)
 
     def crashed(error: Exception, pause: float) -> None:

@@ -47,11 +47,15 @@ class NoSuchEndpoint(OctorouteError):
 
 
 class UpstreamError(OctorouteError):
-    """A model server did not answer, or not in HTTP. `cause` is the closed word for it; the message tells more."""
+    """A model server did not answer, or not in HTTP. `cause` is the closed word for it; the message tells more.
 
-    def __init__(self, cause: Cause, message: str) -> None:
+    `unreachable` tells that its machine gave no sign of life, not even that it refuses: it may be asleep.
+    """
+
+    def __init__(self, cause: Cause, message: str, *, unreachable: bool = False) -> None:
         super().__init__(message)
         self.cause: Cause = cause
+        self.unreachable = unreachable
 
 
 class RequestError(OctorouteError):

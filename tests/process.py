@@ -8,9 +8,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,17 @@ class DaemonProcess:
 
     def __init__(self, process: trio.Process) -> None:
         self.process = process
-        self.stderr = ""
-        self.stdout = ""
+        self._stderr: list[bytes] = []
+        self._stdout: list[bytes] = []
         self._news = trio.lowlevel.ParkingLot()
+
+    @property
+    def stderr(self) -> str:
+        return b"".join(self._stderr).decode()
+
+    @property
+    def stdout(self) -> str:
+        return b"".join(self._stdout).decode()
 
     @property
     def url(self) -> str:
@@ -56,9 +63,17 @@ class DaemonProcess:
         with trio.fail_after(SECONDS):
             return await self.process.wait()
 
-    async def read(self, name: str, stream: trio.abc.ReceiveStream) -> None:
+    async def read(self) -> None:
+        """Read all that it says, until it has ended."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, self.process.stdout, self._stdout)
+            nursery.start_soon(self._read, self.process.stderr, self._stderr)
+
+    async def _read(self, stream: trio.abc.ReceiveStream, into: list[bytes]) -> None:
         async for data in stream:
-            setattr(self, name, getattr(self, name) + data.decode())
+            into.append(bytes(data))
             self._news.unpark_all()
         await trio.lowlevel.checkpoint()
         self._news.unpark_all()
@@ -66,7 +81,10 @@ class DaemonProcess:
 
 @asynccontextmanager
 async def octoroute(
-    *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
+    *arguments: str,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "octoroute"),
 ) -> AsyncGenerator[DaemonProcess]:
     """Run the command; killed in the end, if it has not ended by itself."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OCTOROUTE_")}
@@ -74,7 +92,7 @@ async def octoroute(
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         process: trio.Process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "octoroute", *arguments],
+            [*command, *arguments],
             cwd=cwd,
             env={**kept, "PYTHONPATH": str(root), "RUNTIME_DIRECTORY": str(cwd / "run"), **(env or {})},
             stdin=subprocess.DEVNULL,
@@ -82,10 +100,7 @@ async def octoroute(
             stderr=subprocess.PIPE,
         )
         running = DaemonProcess(process)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        nursery.start_soon(partial(running.read, "stdout", process.stdout))
-        nursery.start_soon(partial(running.read, "stderr", process.stderr))
+        nursery.start_soon(running.read)
         try:
             yield running
         except Exception as error:  # noqa: BLE001  # raised again below, outside of an exception group

@@ -53,6 +53,12 @@ class RawClient:
                 raise Ended
         return self._answers.pop(0)
 
+    @property
+    def unfinished(self) -> Answer:
+        """What has come so far of an answer that is not whole."""
+        self._answer.status = self._parser.get_status_code()
+        return self._answer
+
     async def body_has(self, part: bytes) -> None:
         """Wait until `part` has come."""
         while part not in self.received:

@@ -9,7 +9,7 @@ import trio
 from octoroute import daemon as daemon_module
 from octoroute import supervision
 from octoroute.daemon import Daemon
-from octoroute.fleet.monitor import Monitor
+from octoroute.fleet import monitor, probe
 from tests.fakes.model_server import FakeModelServer, loading, unauthorized
 from tests.serving import SECONDS, Models, chat, client, config_for, endpoint, running, until
 
@@ -87,15 +87,14 @@ async def test_a_monitor_that_crashes_is_started_again(monkeypatch: pytest.Monke
     monkeypatch.setattr(supervision, "FIRST_PAUSE_SECONDS", 1)
     async with FakeModelServer() as fake, running(fake, health=SOON) as daemon, client(daemon) as http:
         assert (await http.get("/health")).json()["background_task_failures"] == 0
-        sweep = Monitor.sweep
 
-        async def crash(_self: Monitor) -> None:
+        async def crash(*_: object) -> None:
             await trio.lowlevel.checkpoint()
-            monkeypatch.setattr(Monitor, "sweep", sweep)
+            monkeypatch.setattr(monitor, "probe", probe.probe)
             raise RuntimeError("a defect")
 
         with structlog.testing.capture_logs() as log, trio.fail_after(SECONDS):
-            monkeypatch.setattr(Monitor, "sweep", crash)
+            monkeypatch.setattr(monitor, "probe", crash)
             await until(lambda: daemon.service.supervisor.failures)
             health = (await http.get("/health")).json()
             assert health["background_task_status"] == "restarting"

@@ -46,7 +46,6 @@ PLACES = {
 """Where each library may be imported: modules, or packages with all that is in them; "" is everywhere."""
 
 PURE = (
-    "evaluation.difficulty",
     "evaluation.intervals",
     "evaluation.metrics",
     "evaluation.page",

@@ -10,6 +10,7 @@ import httpx
 import pytest
 import trio
 
+from octoroute.daemon import SAME_SIGNAL_SECONDS
 from tests.fakes.behaviours import Exchange
 from tests.fakes.model_server import FakeModelServer, Hang, Ok
 from tests.process import DaemonProcess, octoroute, serving
@@ -129,10 +130,26 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path, number: signal.Sign
                 await http.body_has(b"first")
             process.send(signal.SIGTERM)
             await process.says('"draining"')
+            await trio.sleep(SAME_SIGNAL_SECONDS + 0.1)
             process.send(number)
             with trio.fail_after(5):
                 assert await process.ended() == 1
         assert process.log[-1]["cut"] == ["the-long-one"]
+
+
+async def test_a_signal_that_comes_twice_is_one(tmp_path: Path) -> None:
+    held = Held()
+    async with FakeModelServer(behaviour=held) as fake, serving(tmp_path, fake) as process:
+        async with raw_client(process.url) as http:
+            await http.send(request("POST", CHAT, chat(stream=True)))
+            with trio.fail_after(SECONDS):
+                await http.body_has(b"first")
+                process.send(signal.SIGINT)
+                process.send(signal.SIGTERM)
+                await process.says('"draining"')
+                held.go.set()
+                assert (await http.answer()).body.endswith(b"[DONE]\n\n")
+        assert await process.ended() == 0
 
 
 async def test_a_signal_while_it_starts_stops_it(tmp_path: Path) -> None:

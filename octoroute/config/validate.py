@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -199,6 +199,12 @@ def _endpoints(models: Mapping[Tier, list[dict[str, Any]]]) -> Iterator[Problem]
                 path, "base_url", endpoint["base_url"], f"{header(same)} is the same, name and URL"
             )
     for path, endpoint in places:
+        if endpoint.get("wake_mac") is not None and endpoint.get("health_path") == "":
+            yield Problem(
+                (*path, "wake_mac"),
+                f"{header(path)} wake_mac needs a `health_path`: only a probe tells that the machine is awake",
+            )
+    for path, endpoint in places:
         own = endpoint.get("name", "")
         for alias in endpoint.get("aliases", ()):
             holder, first = taken.setdefault(alias.lower(), (own, path))
@@ -212,25 +218,9 @@ def _endpoints(models: Mapping[Tier, list[dict[str, Any]]]) -> Iterator[Problem]
 # A valid configuration that may surprise
 
 
-class NotYet(NamedTuple):
-    """A setting that is accepted and has no effect in this version. `value` is the one that has none, None is any."""
-
-    table: str
-    key: str
-    effect: str = "it has no effect in this version"
-    value: object = None
-
-
-NOT_YET: tuple[NotYet, ...] = (
-    NotYet("models", "wake_mac"),
-    NotYet("models", "wake_timeout_seconds"),
-)
-"""What this version accepts and does not do."""
-
-
 def warnings(config: Config) -> list[str]:
     """What its owner should know about a valid configuration, each in one line."""
-    return [*_empty_tiers(config), *_open_to_all(config), *_not_yet(config)]
+    return [*_empty_tiers(config), *_open_to_all(config)]
 
 
 def _empty_tiers(config: Config) -> Iterator[str]:
@@ -258,27 +248,6 @@ def _open_to_all(config: Config) -> Iterator[str]:
             f"[server] host = {config.server.host} can be reached from other machines, and [auth] has no `api_keys`: "
             "whoever reaches it may use it"
         )
-
-
-def _not_yet(config: Config) -> Iterator[str]:
-    for table, key, effect, value in NOT_YET:
-        (_, plain), *_ = _structs(_PLAIN, table)
-        for place, struct in _structs(config, table):
-            given = getattr(struct, key)
-            if given != getattr(plain, key) and (value is None or value == given):
-                yield f"{place} {key} is set, but {effect}"
-
-
-_PLAIN = Config(models={"fast": (Endpoint(name="", base_url=""),)})
-
-
-def _structs(config: Config, table: str) -> Iterator[tuple[str, Struct]]:
-    if table == "models":
-        for tier in TIERS:
-            for index, endpoint in enumerate(config.models.get(tier, ())):
-                yield header(("models", tier, index)), endpoint
-    else:
-        yield header((table,)), getattr(config, table)
 
 
 def _is_ipv6(value: str) -> bool:

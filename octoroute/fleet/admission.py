@@ -75,9 +75,17 @@ class Admission:
         return None if endpoint is None else Place(endpoint, self)
 
     async def wait(
-        self, client: str, choose: Callable[[], Endpoint | None], hopeless: Callable[[], bool]
+        self,
+        client: str,
+        choose: Callable[[], Endpoint | None],
+        hopeless: Callable[[], bool],
+        *,
+        patience: float | None = None,
     ) -> Place | None:
         """Wait for a place, in turn. None as soon as `hopeless` says that no endpoint takes requests any more.
+
+        `patience` is how many seconds that may take where it is more than a matter of free places; else the
+        queue's own limit holds.
 
         Raises:
             QueueFull: as many as may wait do so already, or the wait took too long.
@@ -90,12 +98,13 @@ class Admission:
                 f"All places are taken and {self._max_waiting} requests wait already.",
                 headers={"Retry-After": "5"},
             )
+        longest = self._max_wait if patience is None else patience
         waiter = _Waiter(choose, hopeless)
         queue = self._queues.setdefault(client, deque())
         queue.append(waiter)
         cut = True
         try:
-            with trio.move_on_after(self._max_wait):
+            with trio.move_on_after(longest):
                 await waiter.arrived.wait()
             cut = False
         finally:
@@ -108,9 +117,7 @@ class Admission:
         if waiter.place is None and self._closed:
             raise _draining()
         if waiter.place is None and not waiter.arrived.is_set():
-            raise QueueFull(
-                f"No place became free within {self._max_wait:g} s.", headers={"Retry-After": "5"}
-            )
+            raise QueueFull(f"No place became free within {longest:g} s.", headers={"Retry-After": "5"})
         return waiter.place
 
     def released(self) -> None:

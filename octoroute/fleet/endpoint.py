@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from math import inf
 from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from octoroute.config import model as config
+from octoroute.fleet import load
 from octoroute.fleet.health import Health, State, rank
 from octoroute.fleet.selection import Candidate
 from octoroute.fleet.upstream import Upstream
@@ -30,12 +33,18 @@ class EndpointReport(Struct, frozen=True):
     consecutive_failures: int
     in_flight: int
     max_concurrent: int | None
+    load: load.LoadReport | None
     priority: int
     weight: float
 
 
 class Endpoint:
-    """An endpoint of the fleet. `in_flight` counts the places taken; a `drained` one gets no new requests."""
+    """An endpoint of the fleet. `in_flight` counts the places taken; a `drained` one gets no new requests.
+
+    `load` is what its `server` last told, None where that is unknown; `untold` are the paths where it doesn't tell.
+    `asked_at` is when a request last went there, `answered_at` when it last answered one. `waking` tells that its
+    machine is being woken.
+    """
 
     def __init__(
         self, endpoint_id: str, tier: config.Tier, settings: config.Endpoint, upstream: Upstream
@@ -47,12 +56,25 @@ class Endpoint:
         self.health = Health()
         self.in_flight = 0
         self.drained = False
+        self.server: load.Server | None = None
+        self.load: load.Load | None = None
+        self.untold: set[str] = set()
+        self.asked_at: float | None = None
+        self.answered_at = -inf
+        self.waking = False
+        self.woken_in_vain: float | None = None
+        """When waking it last failed."""
 
     def reconfigure(self, endpoint_id: str, settings: config.Endpoint, upstream: Upstream) -> None:
         """Take new settings; health, places and being drained stay. That it was misconfigured may be what was put right."""
         self.id, self.settings, self.upstream = endpoint_id, settings, upstream
         if self.health.state == "misconfigured":
             self.health = Health()
+        elif self.health.state == "unhealthy":
+            # From probes to trials, or back: either way it is looked at soon.
+            self.health = replace(self.health, until=inf if settings.health_path else 0.0)
+        self.forget_load()
+        self.woken_in_vain = None
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.id} ({self.tier}) {self.health.state}, {self.in_flight} in flight>"
@@ -73,8 +95,23 @@ class Endpoint:
         return self.health.state in {"healthy", "busy"}
 
     @property
+    def is_cold(self) -> bool:
+        """Whether its first request makes it load its model, and a second one meanwhile would load it once more.
+
+        LM Studio does that. Ollama and llama.cpp's router let the others wait for the first.
+        """
+        return self.server == "lmstudio" and self.load is not None and self.load.reading.loaded is False
+
+    def forget_load(self) -> None:
+        """It may be another server by now, or have other options."""
+        self.server, self.load = None, None
+        self.untold.clear()
+
+    @property
     def has_room(self) -> bool:
         """Whether one more request may go there now."""
+        if self.in_flight and self.is_cold:
+            return False
         limit = self.settings.max_concurrent
         return limit is None or self.in_flight < limit
 
@@ -82,11 +119,12 @@ class Endpoint:
         """What selection sees of it."""
         return Candidate(
             id=self.id,
-            rank=None if self.drained else rank(self.health, now),
+            rank=None if self.drained or self.waking else rank(self.health, now),
             priority=self.settings.priority,
             weight=self.settings.weight,
             able=able,
             room=self.has_room,
+            load=load.rank(self.load, self.in_flight),
         )
 
     def report(self, now: float) -> EndpointReport:
@@ -106,6 +144,7 @@ class Endpoint:
             consecutive_failures=self.health.failures,
             in_flight=self.in_flight,
             max_concurrent=self.settings.max_concurrent,
+            load=load.report(self.load, now),
             priority=self.settings.priority,
             weight=self.settings.weight,
         )

@@ -14,11 +14,12 @@ from msgspec import Struct
 from octoroute.config.model import TIERS, Config, Tier, fallback_tiers
 from octoroute.config.model import Endpoint as EndpointSettings
 from octoroute.errors import ModelNotFound, NoSuchEndpoint
-from octoroute.fleet import health, selection
+from octoroute.fleet import health, load, selection
 from octoroute.fleet.admission import Admission
 from octoroute.fleet.endpoint import Endpoint, endpoint_ids
 from octoroute.fleet.upstream import Upstream
-from octoroute.telemetry.events import HealthChanged, Publish
+from octoroute.fleet.wake import AGAIN_SECONDS
+from octoroute.telemetry.events import HealthChanged, Publish, WakeOnLan
 from octoroute.telemetry.metrics import EndpointState, FleetState, TierState
 
 
@@ -57,7 +58,15 @@ class Fleet:
         self._publish = publish
         self._random = random or Random()  # noqa: S311  # spreads load, guards nothing
         self._clock = clock
-        self._policy = health.Policy(config.health.unhealthy_after, config.health.healthy_after)
+        self._probed, self._unprobed = (
+            health.Policy(
+                config.health.unhealthy_after,
+                config.health.healthy_after,
+                config.health.interval_seconds,
+                probed=probed,
+            )
+            for probed in (True, False)
+        )
         self._fallback = config.routing.tier_fallback
         self.tiers: dict[Tier, list[Endpoint]] = {tier: [] for tier in TIERS}
         settings = [(tier, endpoint) for tier in TIERS for endpoint in config.models.get(tier, ())]
@@ -139,14 +148,18 @@ class Fleet:
 
     def last_resort(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
         """The endpoint that failed longest ago, for when none takes requests: it may be back."""
-        endpoints = [
+        endpoints = self._serving(tier, name, needs)
+        return min(endpoints, key=lambda endpoint: endpoint.health.last_failure or 0.0, default=None)
+
+    def _serving(self, tier: Tier, name: str | None, needs: Needs) -> list[Endpoint]:
+        """The endpoints of a tier (of that name) that may serve such requests, be they up or down."""
+        return [
             endpoint
             for endpoint in self.tiers[tier]
             if (name is None or endpoint.name == name)
             and not endpoint.drained
             and able(endpoint.settings, needs) is not False
         ]
-        return min(endpoints, key=lambda endpoint: endpoint.health.last_failure or 0.0, default=None)
 
     def can_serve(self, needs: Needs, name: str | None = None) -> bool:
         """Whether any endpoint (of that name) may be able to do what is asked."""
@@ -180,17 +193,22 @@ class Fleet:
 
     def asked(self, endpoint: Endpoint) -> None:
         """A request goes to `endpoint` now; nobody else makes its trial meanwhile."""
-        endpoint.health = health.asked(endpoint.health, self._clock())
+        endpoint.asked_at = self._clock()
+        endpoint.health = health.asked(endpoint.health, endpoint.asked_at)
 
     def record(
         self, endpoint: Endpoint, evidence: health.Evidence, detail: str = "", *, busy_for: float = 0.0
     ) -> None:
         """Take evidence of an endpoint's health; a change of state is published."""
-        before = endpoint.health.state
-        policy = self._policy
-        if not endpoint.settings.health_path:
-            policy = health.Policy(policy.unhealthy_after, policy.healthy_after, probed=False)
-        endpoint.health = health.after(endpoint.health, evidence, self._clock(), policy, busy_for=busy_for)
+        now, before = self._clock(), endpoint.health.state
+        endpoint.health = health.after(
+            endpoint.health,
+            evidence,
+            now,
+            self._policy(endpoint),
+            busy_for=busy_for,
+            jitter=self._jitter(),
+        )
         if endpoint.health.state != before:
             self._publish(
                 HealthChanged(
@@ -198,6 +216,65 @@ class Fleet:
                 )
             )
             self.admission[endpoint.tier].dispatch()
+        if evidence != "request_answered":
+            return
+        endpoint.answered_at = now
+        known = endpoint.load
+        if known is not None and known.reading.loaded is False:
+            reading = msgspec.structs.replace(known.reading, loaded=True)
+            endpoint.load = msgspec.structs.replace(known, reading=reading)
+            self.admission[endpoint.tier].dispatch()
+
+    def probed(self, endpoint: Endpoint) -> None:
+        """A probe of `endpoint` has ended and is recorded: the next one is due later."""
+        endpoint.health = health.probed(
+            endpoint.health, self._clock(), self._policy(endpoint), jitter=self._jitter()
+        )
+
+    def _policy(self, endpoint: Endpoint) -> health.Policy:
+        return self._probed if endpoint.settings.health_path else self._unprobed
+
+    def _jitter(self) -> float:
+        return self._random.uniform(1 - health.JITTER, 1 + health.JITTER)
+
+    def told(
+        self, endpoint: Endpoint, server: load.Server | None, reading: load.Reading | None, at: float
+    ) -> None:
+        """Keep what a `server` told of its load when it was asked `at` that time; None where that can't be known."""
+        was_cold = endpoint.is_cold
+        if reading is not None and reading.loaded is False and endpoint.answered_at > at:
+            # A request was answered meanwhile, so the model is loaded by now.
+            reading = msgspec.structs.replace(reading, loaded=True)
+        endpoint.server = server
+        endpoint.load = None if reading is None else load.load_from(reading, endpoint.in_flight, at)
+        if was_cold and not endpoint.is_cold:
+            self.admission[endpoint.tier].dispatch()
+
+    # Sleeping machines
+
+    def sleeper(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
+        """One that is being woken for such a request, or else may be: it seems to sleep, and we know how to wake it."""
+        now = self._clock()
+        endpoints = [e for e in self._serving(tier, name, needs) if e.waking or _may_be_woken(e, now)]
+        return max(endpoints, key=lambda e: (e.waking, e.settings.priority), default=None)
+
+    def is_waking(self, tier: Tier, name: str | None, excluded: Collection[str], needs: Needs) -> bool:
+        """Whether one is being woken that may then be asked."""
+        return any(e.waking and e.id not in excluded for e in self._serving(tier, name, needs))
+
+    def wake(self, endpoint: Endpoint) -> None:
+        """Have the monitor wake the endpoint's machine; until that has ended it takes no requests."""
+        if not endpoint.waking:
+            endpoint.waking = True
+            self._publish(WakeOnLan(endpoint.tier, endpoint.id, "waking"))
+
+    def woken(self, endpoint: Endpoint, seconds: float, *, answers: bool) -> None:
+        """Waking it has ended: whoever waits for it is served, or goes on without."""
+        endpoint.waking = False
+        endpoint.woken_in_vain = None if answers else self._clock()
+        step: Literal["woke", "did not wake"] = "woke" if answers else "did not wake"
+        self._publish(WakeOnLan(endpoint.tier, endpoint.id, step, seconds))
+        self.admission[endpoint.tier].dispatch()
 
     def drain(self, name: str) -> list[Endpoint]:
         """Send no new requests to the endpoints of that id or name; running ones go on.
@@ -242,15 +319,18 @@ class Fleet:
             await endpoint.upstream.aclose()
 
 
+def _may_be_woken(endpoint: Endpoint, now: float) -> bool:
+    """A machine that refuses connections is awake; one that didn't wake up is left alone for a while."""
+    if endpoint.settings.wake_mac is None or not endpoint.health.asleep:
+        return False
+    return endpoint.woken_in_vain is None or now >= endpoint.woken_in_vain + AGAIN_SECONDS
+
+
 def able(settings: EndpointSettings, needs: Needs) -> bool | None:
     """Whether an endpoint can do what is asked: True, False, or None where its configuration doesn't say."""
-    answers: list[bool | None] = []
-    if needs.vision:
-        answers.append(settings.vision)
-    if needs.tools:
-        answers.append(settings.tools)
-    if needs.tokens and settings.context_window is not None:
-        answers.append(needs.tokens < settings.context_window)
-    if False in answers:
+    vision = settings.vision if needs.vision else True
+    tools = settings.tools if needs.tools else True
+    window = settings.context_window
+    if vision is False or tools is False or (window is not None and 0 < window <= needs.tokens):
         return False
-    return None if None in answers else True
+    return None if vision is None or tools is None else True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import trio
 
 from octoroute.errors import Cause, UpstreamError
+from octoroute.fleet import load
 from octoroute.fleet.endpoint import Endpoint
 from octoroute.fleet.health import Evidence
 from octoroute.fleet.upstream import UpstreamResponse
@@ -15,6 +16,10 @@ from octoroute.fleet.upstream import UpstreamResponse
 DEFAULT_PATH = "models"
 MAX_BODY = 1024 * 1024
 CLOSE_SECONDS = 1.0
+CONNECTING = 0.9
+"""The part of a probe's time in which it must have a connection, so that a silent machine shows as such."""
+NO_SUCH_THING = {401, 403, 404, 405, 501}
+"""What a server answers that has its load switched off, or to be told only to others."""
 
 ErrorType = Literal[
     "connect", "reset", "timeout", "broken_answer", "status", "busy", "loading", "misconfigured", "no_models"
@@ -22,12 +27,21 @@ ErrorType = Literal[
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
-    """What a probe found. `error_type` is a closed word, None for success; `detail` is for people."""
+    """What a probe found. `error_type` is a closed word, None for success; `detail` is for people.
+
+    `listed` is the list of models as the server gave it.
+    """
 
     evidence: Evidence
     error_type: ErrorType | None = None
     detail: str = ""
-    models: tuple[str, ...] = ()
+    listed: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Their names."""
+        names = (model.get("id") or model.get("name") for model in self.listed)
+        return tuple(name for name in names if isinstance(name, str))
 
 
 async def probe(endpoint: Endpoint, timeout_seconds: float) -> ProbeResult:
@@ -35,24 +49,59 @@ async def probe(endpoint: Endpoint, timeout_seconds: float) -> ProbeResult:
     path = endpoint.settings.health_path
     with trio.move_on_after(timeout_seconds):
         try:
-            response = await endpoint.upstream.get(path)
-            try:
-                body = await _read(response)
-            finally:
-                with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await response.aclose()
+            response = await endpoint.upstream.get(path, connect_within=CONNECTING * timeout_seconds)
+            body = await _whole(response)
         except UpstreamError as error:
-            return ProbeResult("failure", _error_type(error.cause), str(error))
+            evidence: Evidence = "unreachable" if error.unreachable else "failure"
+            return ProbeResult(evidence, _error_type(error.cause), str(error))
         return judge(response.status, body, wants_models=path == DEFAULT_PATH)
     return ProbeResult("failure", "timeout", f"no answer within {timeout_seconds:g} s")
 
 
-async def _read(response: UpstreamResponse) -> bytes:
+async def read_load(
+    endpoint: Endpoint, listed: tuple[dict[str, Any], ...], *, quiet: bool
+) -> load.Reading | None:
+    """Ask the server that has just `listed` its models for its load; None where it doesn't tell.
+
+    `quiet` tells that no request went there for long. Never raises for what the server does. The deadline is the
+    caller's.
+    """
+    server = load.server_of(listed)
+    known = load.of_list(listed, endpoint.model)
+    if server is None or known is not None:
+        return known
+    try:
+        if server == "llama.cpp":
+            response = await endpoint.upstream.get_beside("props")
+            if load.is_sleeping(await _whole(response)):
+                return load.Reading(loaded=False)
+            if quiet:
+                return None
+        for path in load.sources(server):
+            if path in endpoint.untold:
+                continue
+            response = await endpoint.upstream.get_beside(path)
+            body = await _whole(response)
+            reading = load.read(server, path, body, endpoint.model) if response.status == 200 else None
+            if reading is not None:
+                return reading
+            if response.status == 200 or response.status in NO_SUCH_THING:
+                endpoint.untold.add(path)
+    except UpstreamError:
+        pass  # no evidence against its health: the probe before it answered
+    return None
+
+
+async def _whole(response: UpstreamResponse) -> bytes:
     body = bytearray()
-    async for chunk in response:
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise UpstreamError("broken_answer", f"the answer to a probe exceeds {MAX_BODY} bytes")
+    try:
+        async for chunk in response:
+            body += chunk
+            if len(body) > MAX_BODY:
+                raise UpstreamError("broken_answer", f"the answer to a probe exceeds {MAX_BODY} bytes")
+    finally:
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await response.aclose()
     return bytes(body)
 
 
@@ -64,7 +113,7 @@ def judge(status: int, body: bytes, *, wants_models: bool) -> ProbeResult:
             403: "may its key do this?",
             404: "are base_url and health_path right?",
         }
-        return ProbeResult("misconfigured", "misconfigured", f"it answered {status}: {hint[status]}")
+        return ProbeResult("probe_refused", "misconfigured", f"it answered {status}: {hint[status]}")
     if status == 429:
         return ProbeResult("busy", "busy", "it answered 429: too many requests")
     if status == 503 and b"loading" in body.lower():
@@ -84,8 +133,7 @@ def judge(status: int, body: bytes, *, wants_models: bool) -> ProbeResult:
     ]
     if not listed:
         return ProbeResult("failure", "no_models", "it answered 200 without a list of models")
-    names = (item.get("id") or item.get("name") for item in listed[0] if isinstance(item, dict))
-    return ProbeResult("probe_answered", models=tuple(name for name in names if isinstance(name, str)))
+    return ProbeResult("probe_answered", listed=tuple(item for item in listed[0] if isinstance(item, dict)))
 
 
 def _error_type(cause: Cause) -> ErrorType:

@@ -2,7 +2,7 @@
 
 1. Those that are excluded (tried in this request), take no requests or can't do what is asked are skipped.
 2. The best health rank is kept (healthy, then busy, then warming), then those that are known to be able to
-   do what is asked, then the highest priority.
+   do what is asked, then the highest priority, then those that are idle, then those whose model is loaded.
 3. Among what remains, a random one, in proportion to its weight.
 """
 
@@ -18,7 +18,7 @@ class Candidate(Struct, frozen=True):
     """What selection knows of an endpoint.
 
     `rank` is its health's (None takes no requests); `able` is True, False, or None where nobody knows;
-    `room` tells that it has a free place.
+    `room` tells that it has a free place; `load` is `load.rank`, lower is better.
     """
 
     id: str
@@ -27,6 +27,7 @@ class Candidate(Struct, frozen=True):
     weight: float = 1.0
     able: bool | None = True
     room: bool = True
+    load: int = 0
 
 
 def select(candidates: Sequence[Candidate], excluded: Collection[str], random: Random) -> str | None:
@@ -52,6 +53,6 @@ def preferred(candidates: Sequence[Candidate], excluded: Collection[str]) -> lis
     return [candidate for candidate in open_ if _order(candidate) == top]
 
 
-def _order(candidate: Candidate) -> tuple[int, bool, int]:
+def _order(candidate: Candidate) -> tuple[int, bool, int, int]:
     assert candidate.rank is not None
-    return (candidate.rank, candidate.able is None, -candidate.priority)
+    return (candidate.rank, candidate.able is None, -candidate.priority, candidate.load)

@@ -58,6 +58,7 @@ class Exchange(httpx.AsyncByteStream):
         self._send, self._send_now, self._receive = connection.send, connection.send_now, connection.receive
         self._request = request
         self._sent = False
+        self._unsent: httpx.WriteError | None = None
         self._first = b""  # body bytes that came together with the head
         self.response = ResponseParser(head_only=request.method == "HEAD")
 
@@ -137,12 +138,15 @@ class Exchange(httpx.AsyncByteStream):
         except trio.TooSlowError:
             raise httpx.WriteTimeout("the server does not take the request") from None
         except _BROKEN as error:
-            raise httpx.WriteError(f"cannot send the request: {_cause(error)}") from error
+            self._unsent = httpx.WriteError(f"cannot send the request: {_cause(error)}")
+            raise self._unsent from error
 
     async def _read_head(self) -> None:
         response = self.response
         while not response.status:
             if response.error is not None:
+                if self._unsent is not None and not response.started:
+                    raise self._unsent  # a reset is told once: after a write has seen it, it reads as a plain end
                 raise httpx.RemoteProtocolError(response.error)
             try:
                 data = await self._receive(READ_BYTES)
@@ -233,7 +237,7 @@ class Transport(httpx.AsyncBaseTransport):
 
         Raises:
             httpx.ConnectError, httpx.ConnectTimeout: no connection: address, TCP or TLS.
-            httpx.WriteTimeout: the server did not take the request.
+            httpx.WriteError, httpx.WriteTimeout: the server did not take the request, and gave no response.
             httpx.ReadError, httpx.ReadTimeout: the connection was lost, or silent, before a response.
             httpx.RemoteProtocolError: the server does not speak HTTP/1.1, or closed without a response.
             httpx.LocalProtocolError, httpx.UnsupportedProtocol: the request cannot be sent.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from math import inf
 
 import httpx
 
@@ -12,6 +15,9 @@ from octoroute.errors import Cause, UpstreamError
 from octoroute.fleet.transport import Transport
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+NO_SIGN = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETUNREACH})
+"""What the system says where a machine does not even refuse."""
 
 
 class UpstreamResponse:
@@ -71,6 +77,7 @@ class Upstream:
         self._transport = transport or Transport(ssl_context=ssl_context)
         self._base = httpx.URL(settings.base_url)
         self._chat = self._url("chat/completions")
+        self._connect_timeout = connect_timeout
         self._extensions = {"timeout": {"connect": connect_timeout}}
         key = settings.api_key
         self._own_headers = [(b"host", self._base.netloc), (b"accept-encoding", b"identity")]
@@ -88,14 +95,30 @@ class Upstream:
         Raises:
             UpstreamError: the server could not be reached, or what came was no HTTP.
         """
-        return await self._send("POST", self._chat, headers, body)
+        return await self._send("POST", self._chat, headers, body, self._extensions)
 
-    async def get(self, path: str) -> UpstreamResponse:
-        """Get `path`, which is relative to the base URL (errors as in `chat`)."""
-        return await self._send("GET", self._url(path), [(b"accept", b"application/json")], None)
+    async def get(self, path: str, *, connect_within: float = inf) -> UpstreamResponse:
+        """Get `path`, which is relative to the base URL (errors as in `chat`).
+
+        With `connect_within` seconds, a server that can't be reached shows as such within a shorter deadline, too.
+        """
+        extensions = {"timeout": {"connect": min(self._connect_timeout, connect_within)}}
+        return await self._send(
+            "GET", self._url(path), [(b"accept", b"application/json, text/plain")], None, extensions
+        )
+
+    async def get_beside(self, path: str) -> UpstreamResponse:
+        """Get `path` beside the OpenAI API: where that is at http://host/llama/v1, below http://host/llama."""
+        root = self._base.raw_path.rstrip(b"/").removesuffix(b"/v1").decode("ascii")
+        return await self.get(f"{root}/{path}")
 
     async def _send(
-        self, method: str, url: httpx.URL, headers: RawHeaders, body: bytes | None
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: RawHeaders,
+        body: bytes | None,
+        extensions: dict[str, dict[str, float]],
     ) -> UpstreamResponse:
         # With a stream given, httpx adds no headers of its own: working them out costs more than stating them.
         length = [] if body is None else [(b"content-length", b"%d" % len(body))]
@@ -104,7 +127,7 @@ class Upstream:
             url,
             headers=[*self._own_headers, *headers, *length],
             stream=httpx.ByteStream(body or b""),
-            extensions=self._extensions,
+            extensions=extensions,
         )
         try:
             return UpstreamResponse(await self._transport.handle_async_request(request))
@@ -122,9 +145,10 @@ def _mapped(error: httpx.TransportError) -> UpstreamError:
     cause: Cause
     match error:
         case httpx.ConnectTimeout():
-            cause, text = "connect", "no connection in time"
+            return UpstreamError("connect", "no connection in time", unreachable=True)
         case httpx.ConnectError():
-            cause = "connect"
+            unreachable = all(_gave_no_sign(reason) for reason in _reasons(error))
+            return UpstreamError("connect", text, unreachable=unreachable)
         case httpx.TimeoutException():
             cause = "timeout"
         case httpx.NetworkError():
@@ -132,3 +156,19 @@ def _mapped(error: httpx.TransportError) -> UpstreamError:
         case _:
             cause = "broken_answer"
     return UpstreamError(cause, text)
+
+
+def _reasons(error: BaseException) -> Iterator[BaseException]:
+    """What is at the end of the chain of causes, for each address that was tried."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _reasons(each)
+    elif error.__cause__ is not None:
+        yield from _reasons(error.__cause__)
+    else:
+        yield error
+
+
+def _gave_no_sign(reason: BaseException) -> bool:
+    """Whether a machine that sleeps would do the same. The name of one may not even be known: mDNS asks itself."""
+    return isinstance(reason, socket.gaierror) or (isinstance(reason, OSError) and reason.errno in NO_SIGN)

@@ -72,8 +72,6 @@ class RelayBody:
             try:
                 return await self._rest.__anext__()
             except UpstreamError as error:
-                if self._exchange.said_done:
-                    raise StopAsyncIteration from None  # all was said; how the connection ended is no matter
                 return self._cut_short(UpstreamFailed(f"The model server broke off its answer: {error}."))
         return self._cut_short(
             UpstreamTimeout(f"The model server sent nothing for {self._idle_seconds:g} s.")
@@ -81,6 +79,8 @@ class RelayBody:
 
     def _cut_short(self, error: RequestError) -> bytes:
         self._rest = None
+        if self._exchange.said_done:
+            raise StopAsyncIteration  # all was said; how the connection ends, or that it doesn't, is no matter
         self._exchange.broken = True
         self._exchange.error = error.message
         self._on_broken(error.message)

@@ -23,6 +23,8 @@ LOADING_PAUSE_SECONDS = 0.5
 """How often a server that is loading is looked at while a request waits for it."""
 LONGEST_LOADING_PAUSE_SECONDS = 5.0
 """The same, where its probe says that it is ready and its answers that it isn't: doubling up to this."""
+WAKING_MARGIN_SECONDS = 10.0
+"""Waking ends by itself; whoever waits gives up so much later should it not."""
 
 
 class Outcome(Struct):
@@ -46,6 +48,7 @@ class Failover:
         self._request = request
         self._headers = headers
         self._tried: set[str] = set()
+        self._woken: set[str] = set()
         self._last: tuple[Endpoint, Failure] | None = None
         self._refusal: tuple[Endpoint, Failure] | None = None
 
@@ -53,8 +56,9 @@ class Failover:
         """Ask until an endpoint answers.
 
         1. The chosen tier: up to `max_attempts` endpoints, none twice.
-        2. Then the tiers that stand in for it. A request for one name stays with that name.
-        3. Where nothing takes requests, the chosen tier's endpoint that failed longest ago.
+        2. Where none of them takes requests, but one's machine is asleep and can be woken: that one, woken.
+        3. Then the tiers that stand in for it, those that are awake first. A request for one name stays with that name.
+        4. Where nothing takes requests, the chosen tier's endpoint that failed longest ago.
 
         Raises:
             RequestError: nothing answered. The last failure decides which, unless an endpoint has said before
@@ -62,7 +66,7 @@ class Failover:
         """
         tiers = self._tiers(route, needs)
         for tier in tiers:
-            answer = await self._try_tier(tier, route.name, needs)
+            answer = await self._try_tier(tier, route.name, needs, may_wake=tier == route.tier)
             if answer is not None:
                 return self._outcome(answer, route, needs)
             if self._last is None:
@@ -71,6 +75,11 @@ class Failover:
                 break
             if self._last[1].elsewhere in {"larger", "able"} and route.name is None:
                 tiers += _others(route.tier, tiers)
+        for tier in tiers[1:]:
+            if self._sleeper(tier, route.name, needs) is not None:
+                answer = await self._try_tier(tier, route.name, needs, may_wake=True)
+                if answer is not None:
+                    return self._outcome(answer, route, needs)
         if self._last is None:
             return await self._last_resort(route, needs)
         endpoint, failure = self._refusal or self._last
@@ -92,18 +101,19 @@ class Failover:
             tiers += _others(route.tier, tiers)
         return tiers
 
-    async def _try_tier(self, tier: Tier, name: str | None, needs: Needs) -> Answer | None:
+    async def _try_tier(self, tier: Tier, name: str | None, needs: Needs, *, may_wake: bool) -> Answer | None:
         backoff = self._config.retry.backoff_ms / 1000
-        give_up = trio.current_time() + self._config.request_timeout(tier)
+        give_up: float | None = None
         pause = LOADING_PAUSE_SECONDS
         attempts = 0
         while attempts < self._config.retry.max_attempts:
-            endpoint = await self._take(tier, name, needs)
+            endpoint = await self._take(tier, name, needs, may_wake=may_wake)
             if endpoint is None:
                 return None
             attempts += 1
             if self._last is not None:
                 self._exchange.failed_over(self._last[0].tier, self._last[1].cause)
+            asked = trio.current_time()
             result = await self._attempt(endpoint)
             if isinstance(result, Answer):
                 return result
@@ -113,11 +123,15 @@ class Failover:
             if result.elsewhere in {"larger", "able"}:
                 self._refusal = self._last
                 self._skip_alike(endpoint, result)
+            if result.evidence == "unreachable" and endpoint.settings.wake_mac is not None:
+                attempts -= 1  # finding out that it sleeps leaves the attempt for when it is awake
             another = self._fleet.choose(tier, name, self._tried, needs, with_room=False)
-            if another is None and result.cause == "loading" and await self._loaded(endpoint, pause, give_up):
-                self._tried.discard(endpoint.id)
-                attempts -= 1
-                pause = min(2 * pause, LONGEST_LOADING_PAUSE_SECONDS)
+            if another is None and result.cause == "loading":
+                give_up = give_up or asked + self._config.request_timeout(tier)
+                if await self._loaded(endpoint, pause, give_up):
+                    self._tried.discard(endpoint.id)
+                    attempts -= 1
+                    pause = min(2 * pause, LONGEST_LOADING_PAUSE_SECONDS)
             elif another is not None:
                 self._exchange.waits()
                 await trio.sleep(min(backoff, LONGEST_BACKOFF_SECONDS))
@@ -142,29 +156,60 @@ class Failover:
         self._exchange.goes_on()
         return trio.current_time() + pause < give_up
 
-    async def _take(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
+    async def _take(self, tier: Tier, name: str | None, needs: Needs, *, may_wake: bool) -> Endpoint | None:
         """A place at the next endpoint of the tier: now, or after waiting for one. None where none is left."""
 
         def choose() -> Endpoint | None:
             return self._fleet.choose(tier, name, self._tried, needs)
 
         def hopeless() -> bool:
-            return self._fleet.choose(tier, name, self._tried, needs, with_room=False) is None
+            if self._fleet.choose(tier, name, self._tried, needs, with_room=False) is not None:
+                return False
+            return not (may_wake and self._fleet.is_waking(tier, name, self._tried, needs))
 
         admission = self._fleet.admission[tier]
         place = admission.take(choose)
         if place is None:
-            if hopeless():
+            if hopeless() and not (may_wake and self._wake(tier, name, needs)):
                 return None
             self._exchange.waits()
             try:
-                place = await admission.wait(self._exchange.client, choose, hopeless)
+                patience = self._patience(tier, name)
+                place = await admission.wait(self._exchange.client, choose, hopeless, patience=patience)
             finally:
                 self._exchange.goes_on()
             if place is None:
                 return None
         self._exchange.hold(place.release)
         return place.endpoint
+
+    def _wake(self, tier: Tier, name: str | None, needs: Needs) -> bool:
+        """Have a machine of the tier woken that seems to sleep. Whether there is one to wait for."""
+        endpoint = self._sleeper(tier, name, needs)
+        if endpoint is None:
+            return False
+        self._woken.add(endpoint.id)
+        self._tried.discard(endpoint.id)
+        self._fleet.wake(endpoint)
+        return True
+
+    def _sleeper(self, tier: Tier, name: str | None, needs: Needs) -> Endpoint | None:
+        """An endpoint that this request may have woken; each once."""
+        if self._refusal is not None or (self._last is not None and self._last[1].elsewhere != "yes"):
+            return None  # another endpoint would refuse this request, too
+        endpoint = self._fleet.sleeper(tier, name, needs)
+        return None if endpoint is None or endpoint.id in self._woken else endpoint
+
+    def _patience(self, tier: Tier, name: str | None) -> float | None:
+        """How long a place in the tier is worth waiting for, where a machine wakes up or a model is loaded."""
+        waits: list[float] = []
+        for endpoint in self._fleet.tiers[tier]:
+            if name is None or endpoint.name == name:
+                if endpoint.waking:
+                    waits.append(endpoint.settings.wake_timeout_seconds + WAKING_MARGIN_SECONDS)
+                if endpoint.is_cold:
+                    waits.append(self._config.request_timeout(tier))
+        return max(waits, default=None)
 
     async def _attempt(self, endpoint: Endpoint) -> Answer | Failure:
         exchange = self._exchange

@@ -60,7 +60,8 @@ def of_transport(endpoint: str, error: UpstreamError) -> Failure:
     text = f"Endpoint {endpoint} {words.get(error.cause, 'gave a broken answer')}: {error}."
     if error.cause == "timeout":
         return Failure("timeout", str(error), "yes", "failure", UpstreamTimeout(text))
-    return Failure(error.cause, str(error), "yes", "failure", UpstreamFailed(text))
+    evidence: Evidence = "unreachable" if error.unreachable else "failure"
+    return Failure(error.cause, str(error), "yes", evidence, UpstreamFailed(text))
 
 
 def of_timeout(endpoint: str, seconds: float) -> Failure:

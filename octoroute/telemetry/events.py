@@ -126,6 +126,15 @@ class ProbeFailed(Struct, frozen=True):
     detail: str
 
 
+class WakeOnLan(Struct, frozen=True):
+    """An endpoint's machine is woken, because requests wait for it; or that came to an end, after `seconds`."""
+
+    tier: str
+    endpoint: str
+    step: Literal["waking", "woke", "did not wake"]
+    seconds: float = 0.0
+
+
 class MonitorFailed(Struct, frozen=True):
     """The health monitor crashed; it is started again after `restart_in` seconds."""
 
@@ -142,6 +151,7 @@ Event = (
     | Finished
     | HealthChanged
     | ProbeFailed
+    | WakeOnLan
     | MonitorFailed
 )
 Publish = Callable[[Event], None]

@@ -184,6 +184,14 @@ def on_event(event: events.Event) -> None:
             write("endpoint " + event.new, **_fields(event))
         case events.ProbeFailed():
             _health.debug("probe failed", **_fields(event))
+        case events.WakeOnLan():
+            write = _health.warning if event.step == "did not wake" else _health.info
+            write(
+                f"endpoint {event.step}",
+                tier=event.tier,
+                endpoint=event.endpoint,
+                seconds=round(event.seconds, 1),
+            )
         case events.MonitorFailed():
             _health.error("health monitor crashed", error=event.error, restart_in=event.restart_in)
         case events.FailedOver() | events.Committed():

@@ -144,7 +144,7 @@ ENDPOINTS = st.fixed_dictionaries(
         "health_path": st.sampled_from(["", "models", "/health"]),
         "wake_mac": st.binary(min_size=6, max_size=6).map(lambda mac: mac.hex(":")),
     },
-)
+).filter(lambda endpoint: "wake_mac" not in endpoint or endpoint.get("health_path") != "")
 
 
 @st.composite

@@ -186,6 +186,15 @@ def test_half_a_pair_of_tls_files(given: str, other: str) -> None:
     assert problems(text) == [f"5: [server] {given} needs {other}: both are set, or neither"]
 
 
+def test_a_machine_that_is_to_be_woken_is_probed() -> None:
+    asleep = 'wake_mac = "AA-BB-CC-DD-EE-FF"\n'
+    (endpoint,) = read(block("fast", "a", more=asleep)).models["fast"]
+    assert endpoint.wake_mac == "aa:bb:cc:dd:ee:ff"
+    assert problems(block("fast", "a", more=f'{asleep}health_path = ""')) == [
+        "4: [[models.fast]] #1 wake_mac needs a `health_path`: only a probe tells that the machine is awake"
+    ]
+
+
 # Warnings
 
 LOCAL = '[server]\nhost = "127.0.0.1"\n'
@@ -248,35 +257,3 @@ def test_a_router_tier_without_endpoints(strategy: str, count: int) -> None:
             "goes to tier balanced"
         )
     ]
-
-
-def test_what_has_no_effect_yet_is_told_where_it_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        validate,
-        "NOT_YET",
-        (
-            validate.NotYet("routing", "strategy", "no model is asked", value="llm"),
-            validate.NotYet("routing", "router_timeouts"),
-            validate.NotYet("models", "wake_mac"),
-            validate.NotYet("server", "port"),
-        ),
-    )
-    plain = (
-        f'{LOCAL}port = 3000\n{ALL}[routing]\nstrategy = "hybrid"\n[routing.router_timeouts]\nfast = 10.0\n'
-    )
-    assert warned(plain) == []
-    changed = plain.replace("hybrid", "llm").replace("fast = 10.0", "fast = 9") + block(
-        "deep", "b", more='wake_mac = "aabbccddeeff"'
-    )
-    assert warned(changed) == [
-        "[routing] strategy is set, but no model is asked",
-        "[routing] router_timeouts is set, but it has no effect in this version",
-        "[[models.deep]] #2 wake_mac is set, but it has no effect in this version",
-    ]
-
-
-def test_whatever_has_no_effect_yet_is_a_setting() -> None:
-    config = read(ENDPOINT)
-    for setting in validate.NOT_YET:
-        owner = config.models["fast"][0] if setting.table == "models" else getattr(config, setting.table)
-        assert hasattr(owner, setting.key)

@@ -360,7 +360,7 @@ class Status:
     """An answer with this status; the body is JSON, or bytes as they are."""
 
     status: int
-    body: Mapping[str, Any] | bytes = b""
+    body: Mapping[str, Any] | list[Any] | bytes = b""
     headers: Sequence[tuple[str, str]] = ()
     content_type: str = "application/json"
 
@@ -573,7 +573,50 @@ def truncated_length() -> Cut:
     return Cut(Ok(stream=False), 0, extra=20)
 
 
-def model_list(*names: str) -> Status:
-    """A list of models."""
-    data = [{"id": name, "object": "model", "created": 0, "owned_by": "fake"} for name in names]
+def model_list(*names: str, owner: str = "fake", **fields: object) -> Status:
+    """A list of models. `owner` is what servers tell themselves apart by: "llamacpp", "vllm", "library" (Ollama),
+    "organization_owner" (LM Studio).
+    """
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": owner, **fields} for name in names]
     return Status(200, {"object": "list", "data": data})
+
+
+# What servers tell of their load
+
+
+def llama_slots(busy: int, count: int) -> Status:
+    """llama.cpp's /slots: so many of them at work."""
+    slots = [{"id": number, "n_ctx": 4096, "is_processing": number < busy} for number in range(count)]
+    return Status(200, slots)
+
+
+def vllm_metrics(running: int, waiting: int, *, prefix: str = "vllm:num_requests_") -> Status:
+    """vLLM's /metrics, as far as requests are concerned."""
+    labels = '{engine="0",model_name="a {strange} name"}'
+    lines = [
+        f"# HELP {prefix}running Number of requests in model execution batches.",
+        f"# TYPE {prefix}running gauge",
+        f"{prefix}running{labels} {float(running)}",
+        f"{prefix}waiting{labels} {float(waiting)}",
+        f"vllm:kv_cache_usage_perc{labels} NaN",
+    ]
+    return Status(200, "\n".join(lines).encode(), content_type="text/plain; version=0.0.4")
+
+
+def ollama_ps(*loaded: str) -> Status:
+    """Ollama's /api/ps: the models that are loaded now, with their tags."""
+    return Status(200, {"models": [{"name": name, "model": name, "size": 1} for name in loaded]})
+
+
+def lmstudio_models(*known: str, loaded: tuple[str, ...] = ()) -> Status:
+    """LM Studio's /api/v1/models: what is on its disk, and what of it is loaded."""
+    models = [
+        {"type": "llm", "key": key, "loaded_instances": [{"id": key, "config": {}}] if key in loaded else []}
+        for key in known
+    ]
+    return Status(200, {"models": models})
+
+
+def lmstudio_unknown_path() -> Status:
+    """LM Studio's answer to a path that it doesn't know: a 200."""
+    return Status(200, {"error": "Unexpected endpoint or method. (GET /api/v1/models)"})

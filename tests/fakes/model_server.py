@@ -43,6 +43,9 @@ A behaviour is an async function of an `Exchange`, so a test may write its own. 
                      loading() internal_error() overloaded() rate_limited(5) unauthorized() forbidden()
                      model_missing() context_exceeded() not_implemented() image_unsupported() bad_request()
                      redirect(url)              error_first()  error_after(2)  (inside a stream)
+  tells its load     models = model_list(name, owner="llamacpp"), which says what server it is, and in `paths`
+                     /slots: llama_slots(2, 4)  /metrics: vllm_metrics(8, 1)  /api/ps: ollama_ps("qwen3:8b")
+                     /api/v1/models: lmstudio_models("qwen3", loaded=())  lmstudio_unknown_path()
 
 Each behaviour can be wrapped in another. With `server.early = True` a behaviour starts when the request's
 headers are in, before its body is. `connect()` gives a connection in memory, which is what virtual time
@@ -95,10 +98,14 @@ from tests.fakes.behaviours import (
     image_unsupported,
     internal_error,
     llama_error,
+    llama_slots,
+    lmstudio_models,
+    lmstudio_unknown_path,
     loading,
     model_list,
     model_missing,
     not_implemented,
+    ollama_ps,
     overloaded,
     rate_limited,
     redirect,
@@ -107,6 +114,7 @@ from tests.fakes.behaviours import (
     truncated_chunked,
     truncated_length,
     unauthorized,
+    vllm_metrics,
 )
 
 if TYPE_CHECKING:
@@ -143,10 +151,14 @@ __all__ = [
     "image_unsupported",
     "internal_error",
     "llama_error",
+    "llama_slots",
+    "lmstudio_models",
+    "lmstudio_unknown_path",
     "loading",
     "model_list",
     "model_missing",
     "not_implemented",
+    "ollama_ps",
     "overloaded",
     "rate_limited",
     "redirect",
@@ -154,6 +166,7 @@ __all__ = [
     "truncated_chunked",
     "truncated_length",
     "unauthorized",
+    "vllm_metrics",
 ]
 
 

@@ -228,6 +228,16 @@ async def test_too_long_a_wait_is_refused(autojump_clock: MockClock) -> None:
     assert endpoint.in_flight == 0
 
 
+async def test_who_waits_for_more_than_a_place_has_a_limit_of_its_own(autojump_clock: MockClock) -> None:
+    endpoint = make_endpoint()
+    admission = Admission(2, 7.5)
+    taken(admission, endpoint)
+    start = trio.current_time()
+    with pytest.raises(QueueFull, match=r"within 120 s"):
+        await admission.wait("a", any_of(endpoint), never, patience=120)
+    assert trio.current_time() == start + 120
+
+
 async def test_new_limits_hold_for_whoever_comes(autojump_clock: MockClock) -> None:
     endpoint = make_endpoint()
     admission = Admission(5, 10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from octoroute.config import model as config
 from octoroute.config.validate import base_url
 from octoroute.fleet.endpoint import Endpoint, endpoint_ids
 from octoroute.fleet.health import Health
+from octoroute.fleet.load import Reading, load_from
 from octoroute.fleet.upstream import Upstream
 
 
@@ -78,6 +81,49 @@ def test_room_is_below_the_limit() -> None:
     endpoint = make(table("a"))
     endpoint.in_flight = 10_000
     assert endpoint.has_room
+
+
+def test_there_is_room_for_one_where_each_request_would_load_the_model_again() -> None:
+    endpoint = make(table("a"))
+    endpoint.server, endpoint.load = "lmstudio", load_from(Reading(loaded=False), 0, 0.0)
+    assert (endpoint.is_cold, endpoint.has_room) == (True, True)
+    endpoint.in_flight = 1
+    assert not endpoint.has_room
+    for server, reading in [
+        ("ollama", Reading(loaded=False)),
+        ("lmstudio", Reading(loaded=True)),
+        ("lmstudio", Reading()),
+    ]:
+        endpoint.server, endpoint.load = server, load_from(reading, 0, 0.0)  # type: ignore[assignment]
+        assert (endpoint.is_cold, endpoint.has_room) == (False, True)
+
+
+@pytest.mark.parametrize(("path", "until"), [("models", inf), ("", 0.0)])
+def test_new_settings_make_what_is_known_of_the_server_old(path: str, until: float) -> None:
+    """How it comes back is by its new settings: without probes it would wait for one for ever."""
+    endpoint = make(table("a", health_path="models" if path == "" else ""))
+    endpoint.server, endpoint.load = "ollama", load_from(Reading(loaded=False), 0, 0.0)
+    endpoint.untold.add("slots")
+    endpoint.woken_in_vain = 7.0
+    endpoint.health = Health("unhealthy", failures=3, until=50.0)
+    endpoint.reconfigure("id", table("a", health_path=path), endpoint.upstream)
+    known = vars(endpoint)
+    assert [known[name] for name in ("server", "load", "untold", "woken_in_vain")] == [
+        None,
+        None,
+        set(),
+        None,
+    ]
+    assert (endpoint.health.state, endpoint.health.until) == ("unhealthy", until)
+
+
+def test_a_drained_or_waking_endpoint_takes_no_requests() -> None:
+    endpoint = make(table("a"))
+    assert endpoint.candidate(5, able=True).rank == 0
+    endpoint.waking = True
+    assert endpoint.candidate(5, able=True).rank is None
+    endpoint.waking, endpoint.drained = False, True
+    assert endpoint.candidate(5, able=True).rank is None
 
 
 def test_what_selection_sees() -> None:

@@ -27,7 +27,8 @@ from octoroute.config.model import (
 from octoroute.errors import ModelNotFound
 from octoroute.fleet.fleet import Fleet, Needs, Target, able
 from octoroute.fleet.fleet import Lack as LackWord
-from octoroute.fleet.health import TRIAL_SECONDS
+from octoroute.fleet.health import TRIAL_SECONDS, rank
+from octoroute.fleet.load import Reading
 from octoroute.telemetry.events import Event, HealthChanged
 
 
@@ -369,3 +370,88 @@ async def test_closing_closes_every_way() -> None:
     watched = Watched(fast=[table("a")], deep=[table("b")])
     await watched.fleet.aclose()
     assert all("closed" in repr(endpoint.upstream._transport) for endpoint in watched.fleet)
+
+
+# Whatever happens
+
+EVIDENCE = st.sampled_from(
+    [
+        "request_answered",
+        "probe_answered",
+        "failure",
+        "unreachable",
+        "warming",
+        "busy",
+        "misconfigured",
+        "probe_refused",
+    ]
+)
+READINGS = st.none() | st.builds(Reading, *[st.none() | st.integers(0, 3)] * 3, st.none() | st.booleans())
+NAMES = ["a", "b", "c"]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(NAMES),
+        st.sampled_from(["record", "told", "wake", "woken", "drain", "enable", "probed"]),
+    )
+    | st.tuples(st.sampled_from(NAMES), st.sampled_from(["take", "give back"])),
+    max_size=40,
+)
+
+
+@given(STEPS, st.data())
+def test_only_an_endpoint_that_takes_requests_is_ever_chosen(steps: list[tuple[str, str]], data: Any) -> None:
+    watched = Watched(fast=[table(name, max_concurrent=2) for name in NAMES])
+    fleet = watched.fleet
+    for name, step in steps:
+        watched.now += data.draw(st.floats(0, 40))
+        endpoint = watched[name]
+        match step:
+            case "record":
+                fleet.record(endpoint, data.draw(EVIDENCE), busy_for=5)
+            case "told":
+                server = data.draw(st.sampled_from([None, "lmstudio", "llama.cpp"]))
+                fleet.told(endpoint, server, data.draw(READINGS), watched.now)
+            case "woken":
+                fleet.woken(endpoint, 1, answers=data.draw(st.booleans()))
+            case "drain" | "enable":
+                getattr(fleet, step)(name)
+            case "take":
+                endpoint.in_flight += 1
+            case "give back":
+                endpoint.in_flight = max(0, endpoint.in_flight - 1)
+            case _:
+                getattr(fleet, step)(endpoint)
+        excluded = data.draw(st.sets(st.sampled_from(NAMES)))
+        may = {
+            e.id
+            for e in fleet
+            if rank(e.health, watched.now) is not None
+            and not e.drained
+            and not e.waking
+            and e.id not in excluded
+        }
+        free = {
+            e.id
+            for e in fleet
+            if e.id in may and e.in_flight < 2 and not (e.in_flight and e.server == "lmstudio" and loads(e))
+        }
+        chosen = fleet.choose("fast", None, excluded, Needs())
+        assert chosen.id in free if chosen else not free
+        chosen = fleet.choose("fast", None, excluded, Needs(), with_room=False)
+        assert chosen.id in may if chosen else not may
+
+
+def loads(endpoint: Any) -> bool:
+    """Whether its model is known not to be loaded."""
+    return endpoint.load is not None and endpoint.load.reading.loaded is False
+
+
+def test_what_a_server_told_before_a_request_was_answered_does_not_count() -> None:
+    watched = Watched(fast=[table("a")])
+    asked = watched.now
+    watched.now += 1
+    watched.fleet.record(watched["a"], "request_answered")
+    watched.fleet.told(watched["a"], "lmstudio", Reading(loaded=False), asked)
+    assert not watched["a"].is_cold
+    watched.fleet.told(watched["a"], "lmstudio", Reading(loaded=False), watched.now)
+    assert watched["a"].is_cold

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from octoroute.fleet.health import TRIAL_SECONDS, Evidence, Health, Policy, State, after, asked, rank
+from octoroute.fleet.health import (
+    FIRST_PAUSE_SECONDS,
+    JITTER,
+    TRIAL_SECONDS,
+    Evidence,
+    Health,
+    Policy,
+    State,
+    after,
+    asked,
+    probed,
+    rank,
+)
 
 NOW = 1000.0
 BUSY_FOR = 7.0
@@ -55,7 +67,25 @@ TABLE: list[tuple[Evidence, list[tuple[Health, State]]]] = [
     ),
     ("warming", [(h, "warming") for h in (HEALTHY, BUSY, WARMING, MISCONFIGURED, UNHEALTHY)]),
     ("busy", [(h, "busy") for h in (HEALTHY, BUSY, WARMING, MISCONFIGURED, UNHEALTHY)]),
+    (
+        "unreachable",
+        [
+            (HEALTHY, "healthy"),
+            (BUSY, "busy"),
+            (UNHEALTHY, "unhealthy"),
+            (replace(HEALTHY, failures=2), "unhealthy"),
+        ],
+    ),
     ("misconfigured", [(h, "misconfigured") for h in (HEALTHY, BUSY, WARMING, MISCONFIGURED, UNHEALTHY)]),
+    (
+        "probe_refused",
+        [
+            *((h, "misconfigured") for h in (HEALTHY, BUSY, WARMING, MISCONFIGURED, UNHEALTHY)),
+            *((replace(h, answers=True), h.state) for h in (HEALTHY, BUSY)),
+            (replace(WARMING, answers=True), "healthy"),
+            (replace(UNHEALTHY, answers=True, successes=1), "healthy"),
+        ],
+    ),
 ]
 CELLS = [(evidence, before, state) for evidence, row in TABLE for before, state in row]
 
@@ -130,15 +160,117 @@ def test_probes_do_not_put_the_trial_off() -> None:
     assert rank(health, NOW + 120) == 0
 
 
-def test_an_unprobed_endpoint_gets_a_trial() -> None:
+def test_a_probe_that_is_refused_where_requests_are_answered_is_no_evidence() -> None:
+    """A server without a list of models flapped: its requests made it healthy, its probes misconfigured."""
+    health = after(Health(), "probe_refused", NOW, POLICY)
+    health = after(asked(health, NOW + TRIAL_SECONDS), "request_answered", NOW + TRIAL_SECONDS, POLICY)
+    for tick in range(5):
+        health = after(health, "probe_refused", NOW + 100 + tick, POLICY)
+        assert rank(health, NOW + 100 + tick) == 0
+    health = after(health, "misconfigured", NOW + 200, POLICY)  # until a request says so itself
+    assert after(health, "probe_refused", NOW + 201, POLICY).state == "misconfigured"
+
+
+def test_an_unprobed_endpoint_gets_trials_at_growing_pauses() -> None:
     health = Health()
     for tick in range(3):
         assert rank(health, NOW + tick) == 0
         health = after(health, "failure", NOW + tick, UNPROBED)
-    due = NOW + 2 + TRIAL_SECONDS
-    assert [rank(health, due - 0.1), rank(health, due)] == [None, 0]
-    health = after(asked(health, due), "failure", due + 1, UNPROBED)
-    assert [rank(health, due + TRIAL_SECONDS), rank(health, due + 1 + TRIAL_SECONDS)] == [None, 0]
+    now = NOW + 2
+    for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert [rank(health, now + pause - 0.1), rank(health, now + pause)] == [None, 0]
+        health = asked(health, now + pause)
+        assert rank(health, now + pause + TRIAL_SECONDS - 0.1) is None  # one at a time, however long it takes
+        now += pause + 5
+        health = after(health, "failure", now, UNPROBED)
+    health = after(
+        after(health, "request_answered", now, UNPROBED), "failure", now, replace(UNPROBED, unhealthy_after=1)
+    )
+    assert [rank(health, now + 0.9), rank(health, now + 1)] == [None, 0]
+
+
+def test_failures_of_requests_sent_before_it_went_down_put_no_trial_off() -> None:
+    health = Health()
+    for _ in range(20):
+        health = after(health, "failure", NOW, UNPROBED)
+    assert rank(health, NOW + FIRST_PAUSE_SECONDS) == 0
+
+
+def test_a_trial_that_says_nothing_of_its_health_gives_way_to_another() -> None:
+    health = Health("unhealthy", failures=3, until=NOW)
+    assert rank(asked(health, NOW), NOW + TRIAL_SECONDS) == 0
+
+
+# When it is probed
+
+
+def pauses(health: Health, evidence: Evidence, count: int, policy: Policy = POLICY) -> list[float]:
+    """How long after each probe that found `evidence` the next one comes, from the one that is due now."""
+    now, found = health.probe_at, []
+    for _ in range(count):
+        health = probed(after(health, evidence, now, policy), now, policy)
+        found.append(round(health.probe_at - now, 6))
+        now = health.probe_at
+    return found
+
+
+def test_the_healthy_are_probed_at_the_interval() -> None:
+    assert pauses(Health(), "probe_answered", 3) == [30, 30, 30]
+    assert pauses(Health(), "misconfigured", 3) == [30, 30, 30]
+    assert pauses(Health(), "busy", 3) == [30, 30, 30]
+
+
+@pytest.mark.parametrize("evidence", ["failure", "unreachable", "warming"])
+def test_who_goes_down_is_probed_soon_and_then_ever_more_rarely(evidence: Evidence) -> None:
+    policy = replace(POLICY, unhealthy_after=1)
+    assert pauses(Health(), evidence, 8, policy) == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert pauses(Health(), evidence, 3, replace(policy, interval=0.5)) == [0.5, 0.5, 0.5]
+
+
+def test_a_request_that_finds_it_down_has_it_probed_soon() -> None:
+    health = probed(after(Health(), "probe_answered", NOW, POLICY), NOW, POLICY)
+    for _ in range(3):
+        health = after(health, "failure", NOW + 1, POLICY)
+    assert health.probe_at == NOW + 1 + FIRST_PAUSE_SECONDS
+    for tick in range(10):  # those who were under way have no say in it
+        assert after(health, "failure", NOW + 1 + tick / 10, POLICY).probe_at == health.probe_at
+
+
+def test_one_that_begins_to_answer_is_probed_soon_again() -> None:
+    health = replace(UNHEALTHY, pause=30.0, probe_at=NOW)
+    health = probed(after(health, "probe_answered", NOW, POLICY), NOW, POLICY)
+    assert (health.state, health.probe_at) == ("unhealthy", NOW + FIRST_PAUSE_SECONDS)
+
+
+def test_one_whose_probes_answer_but_no_request_comes_back_ever_more_rarely() -> None:
+    health, now, found = Health(), NOW, []
+    policy = replace(POLICY, healthy_after=1)
+    for _ in range(7):
+        for _ in range(3):
+            health = after(health, "failure", now, policy)
+        found.append(health.probe_at - now)
+        now = health.probe_at
+        health = probed(after(health, "probe_answered", now, policy), now, policy)
+        assert rank(health, now) == 0
+    assert found == [1, 2, 4, 8, 16, 30, 30]
+    health = after(health, "request_answered", now, policy)
+    for _ in range(3):
+        health = after(health, "failure", now, policy)
+    assert health.probe_at - now == FIRST_PAUSE_SECONDS
+
+
+def test_only_silence_is_sleep() -> None:
+    health = after(Health(), "unreachable", NOW, POLICY)
+    assert health.asleep
+    others: list[Evidence] = [
+        "failure",
+        "probe_answered",
+        "request_answered",
+        "busy",
+        "warming",
+        "probe_refused",
+    ]
+    assert not any(after(health, evidence, NOW, POLICY).asleep for evidence in others)
 
 
 def test_a_probed_endpoint_waits_for_its_probe() -> None:
@@ -174,13 +306,16 @@ EVIDENCE: st.SearchStrategy[Evidence] = st.sampled_from(
         "failure",
         "failure",
         "failure",
+        "unreachable",
         "warming",
         "busy",
         "misconfigured",
+        "probe_refused",
     ]
 )
 STEPS = st.lists(st.tuples(EVIDENCE, st.floats(0, 100), st.floats(0, 30)), max_size=40)
-POLICIES = st.builds(Policy, st.integers(1, 4), st.integers(1, 3), st.booleans())
+POLICIES = st.builds(Policy, st.integers(1, 4), st.integers(1, 3), st.floats(0.1, 100), st.booleans())
+FAILURES = {"failure", "unreachable"}
 
 
 @given(STEPS, POLICIES)
@@ -193,24 +328,25 @@ def test_what_holds_after_any_evidence(steps: list[tuple[Evidence, float, float]
             health = asked(health, now)
         before = health
         health = after(before, evidence, now, policy, busy_for=busy_for)
-        succeeded = evidence in {"request_answered", "probe_answered"}
-        failures = 0 if succeeded else failures + (evidence == "failure")
-        successes = 0 if evidence == "failure" else successes + (evidence == "probe_answered")
+        in_spite = evidence == "probe_refused" and before.answers
+        succeeded = evidence in {"request_answered", "probe_answered"} or in_spite
+        failures = 0 if succeeded else failures + (evidence in FAILURES)
+        successes = 0 if evidence in FAILURES else successes + (evidence == "probe_answered")
 
         assert health.failures == failures
         assert health.last_check == now
         if health.state == "unhealthy" != before.state:
-            assert evidence == "failure"
+            assert evidence in FAILURES
             assert failures >= policy.unhealthy_after
         if before.state == "unhealthy" and evidence == "probe_answered":
             assert health.state == "unhealthy" or health.failures == 0
-        if failures >= policy.unhealthy_after and evidence == "failure":
+        if failures >= policy.unhealthy_after and evidence in FAILURES:
             assert health.state == "unhealthy"
         if evidence == "request_answered":
             assert (health.state, rank(health, now)) == ("healthy", 0)
         if before.state == "misconfigured" and evidence == "probe_answered":
             assert health.state == "misconfigured"
-        if evidence == "failure":
+        if evidence in FAILURES:
             ranks = [3 if of is None else of for of in (rank(before, now), rank(health, now))]
             assert ranks[1] >= ranks[0]
         # Nothing is lost for ever: probed, it comes back with probes; else, or misconfigured, with a trial.
@@ -222,6 +358,20 @@ def test_what_holds_after_any_evidence(steps: list[tuple[Evidence, float, float]
             assert rank(back, later) == 0
         else:
             assert rank(health, later) is not None
+
+
+@given(STEPS, POLICIES, st.floats(1 - JITTER, 1 + JITTER))
+def test_a_probe_is_always_due_and_never_at_once(
+    steps: list[tuple[Evidence, float, float]], policy: Policy, jitter: float
+) -> None:
+    """However it went, a dead server costs a probe an interval, and no endpoint is forgotten."""
+    policy, health, now = replace(policy, probed=True), Health(), 0.0
+    least, most = min(FIRST_PAUSE_SECONDS, policy.interval) * (1 - JITTER), policy.interval * (1 + JITTER)
+    for evidence, pause, busy_for in steps:
+        now = max(now + pause, health.probe_at)
+        health = after(health, evidence, now, policy, busy_for=busy_for, jitter=jitter)
+        health = probed(health, now, policy, jitter=jitter)
+        assert least - 1e-6 <= health.probe_at - now <= most + 1e-6
 
 
 @given(STEPS, POLICIES)

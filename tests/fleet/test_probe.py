@@ -56,9 +56,9 @@ NESTED = b"[" * 100_000 + b"]" * 100_000
         (200, NESTED, "failure", "no_models"),
         (200, b'{"data":' + NESTED + b"}", "failure", "no_models"),
         (204, b"", "failure", "no_models"),
-        (401, b"", "misconfigured", "misconfigured"),
-        (403, b"", "misconfigured", "misconfigured"),
-        (404, b'{"data":[]}', "misconfigured", "misconfigured"),
+        (401, b"", "probe_refused", "misconfigured"),
+        (403, b"", "probe_refused", "misconfigured"),
+        (404, b'{"data":[]}', "probe_refused", "misconfigured"),
         (503, b'{"error":{"message":"Loading model"}}', "warming", "loading"),
         (503, b"busy", "failure", "status"),
         (500, b"loading", "failure", "status"),
@@ -80,7 +80,7 @@ def test_what_an_answer_says(
     [
         (200, "probe_answered"),
         (204, "probe_answered"),
-        (404, "misconfigured"),
+        (404, "probe_refused"),
         (500, "failure"),
         (302, "failure"),
     ],
@@ -119,16 +119,18 @@ async def asked(behaviour: Behaviour | None, *, seconds: float = 10, path: str =
 
 
 async def test_a_server_that_lists_its_models_is_well() -> None:
-    assert await asked(None) == ProbeResult("probe_answered", models=("a",))
+    result = await asked(None)
+    assert (result.evidence, result.error_type, result.models) == ("probe_answered", None, ("a",))
+    assert result.listed[0]["owned_by"] == "fake"
 
 
 @pytest.mark.parametrize(
     ("behaviour", "evidence", "error_type"),
     [
         (loading(), "warming", "loading"),
-        (unauthorized(), "misconfigured", "misconfigured"),
-        (forbidden(), "misconfigured", "misconfigured"),
-        (model_missing(), "misconfigured", "misconfigured"),
+        (unauthorized(), "probe_refused", "misconfigured"),
+        (forbidden(), "probe_refused", "misconfigured"),
+        (model_missing(), "probe_refused", "misconfigured"),
         (internal_error(), "failure", "status"),
         (html_502(), "failure", "status"),
         (redirect("http://elsewhere.invalid/"), "failure", "status"),
@@ -166,7 +168,7 @@ async def test_a_body_that_never_ends_is_a_timeout() -> None:
 
 async def test_another_health_path_is_asked_for() -> None:
     assert await asked(Status(200, b"fine"), path="/health") == ProbeResult("probe_answered")
-    assert (await asked(Status(404, b""), path="/health")).evidence == "misconfigured"
+    assert (await asked(Status(404, b""), path="/health")).evidence == "probe_refused"
 
 
 async def test_a_cancelled_probe_is_cancelled() -> None:

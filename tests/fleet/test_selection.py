@@ -20,6 +20,7 @@ CANDIDATES = st.lists(
         weight=st.floats(1e-9, 1e9),
         able=st.sampled_from([True, True, None, False]),
         room=st.booleans(),
+        load=st.sampled_from([0, 0, 1, 2]),
     ),
     max_size=8,
     unique_by=lambda candidate: candidate.id,
@@ -54,9 +55,9 @@ def test_nobody_who_was_passed_over_was_better(candidates: list[Candidate], excl
         for other in possible:
             assert one.rank is not None
             assert other.rank is not None
-            # Health first, then what is known, then priority: a better one in front settles it.
-            mine = (-one.rank, one.able is True, one.priority)
-            theirs = (-other.rank, other.able is True, other.priority)
+            # Health first, then what is known, then priority, then load: a better one in front settles it.
+            mine = (-one.rank, one.able is True, one.priority, -one.load)
+            theirs = (-other.rank, other.able is True, other.priority, -other.load)
             assert mine >= theirs
             assert (mine == theirs) is (other in best)
 
@@ -80,6 +81,12 @@ def test_the_order_of_the_file_does_not_matter(
         (Candidate("a", 0, able=None), Candidate("b", 0, able=False, priority=9)),
         (Candidate("a", 0, priority=2), Candidate("b", 0, priority=1, weight=1000)),
         (Candidate("a", 2, priority=-1), Candidate("b", 0, room=False)),
+        (Candidate("a", 0, load=0), Candidate("b", 0, load=1, weight=1000)),
+        (Candidate("a", 0, load=1), Candidate("b", 0, load=2, weight=1000)),
+        # Only among equals.
+        (Candidate("a", 0, load=2, priority=2), Candidate("b", 0, load=0)),
+        (Candidate("a", 0, load=2), Candidate("b", 1, load=0)),
+        (Candidate("a", 0, load=2), Candidate("b", 0, able=None, load=0)),
     ],
 )
 def test_what_comes_before_what(better: Candidate, worse: Candidate) -> None:
@@ -94,12 +101,15 @@ def test_the_next_one_is_taken_where_the_best_was_tried() -> None:
     assert tried == ["a", "b", "c"]
 
 
-def test_load_follows_weight() -> None:
+@pytest.mark.parametrize("load", [0, 1, 2])
+def test_requests_follow_weight_among_the_equally_loaded(load: int) -> None:
     """Within five standard deviations, with a fixed seed: sure to stay, and far from any other rule."""
     weights = {"a": 1.0, "b": 2.0, "c": 5.0, "d": 0.01}
-    candidates = [Candidate(name, 0, weight=weight) for name, weight in weights.items()]
+    candidates = [Candidate(name, 0, weight=weight, load=load) for name, weight in weights.items()]
+    candidates.append(Candidate("e", 0, weight=100, load=load + 1))
     random, rounds = Random(1), 20_000
     counts = Counter(select(candidates, (), random) for _ in range(rounds))
+    assert not counts["e"]
     for name, weight in weights.items():
         share = weight / sum(weights.values())
         assert abs(counts[name] - rounds * share) < 5 * (rounds * share * (1 - share)) ** 0.5

@@ -359,13 +359,21 @@ async def test_an_early_response_ends_a_large_upload() -> None:
         assert NOTHING_LEFT in repr(transport)
 
 
+class Broken(MemoryStream):
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
+
+
+async def test_a_write_error_without_a_response_is_raised() -> None:
+    transport = InMemory(Broken())
+    with pytest.raises(httpx.WriteError, match="cannot send the request: Broken pipe"):
+        await transport.handle_async_request(request())
+    assert NOTHING_LEFT in repr(transport)
+
+
 @pytest.mark.parametrize("content", [b"{}", LARGE], ids=["small", "large"])
 async def test_a_write_error_does_not_hide_the_response(content: bytes) -> None:
-    class Broken(MemoryStream):
-        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-            await trio.lowlevel.checkpoint()
-            raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
-
     transport = InMemory(Broken([b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"]))
     response = await transport.handle_async_request(request(content=content))
     assert (response.status_code, await body(response)) == (413, b"no")

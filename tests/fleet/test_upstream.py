@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 
 import httpx
@@ -191,6 +194,82 @@ async def test_nobody_there_is_a_failure_to_connect() -> None:
             await way.get("models")
         assert caught.value.cause == "connect"
         assert "refused" in str(caught.value).lower()
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+NO_ROUTE = OSError(errno.EHOSTUNREACH, "No route to host")
+
+
+@pytest.mark.parametrize(
+    ("reason", "unreachable"),
+    [
+        (REFUSED, False),
+        (NO_ROUTE, True),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), True),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), False),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), True),
+        (ssl.SSLCertVerificationError(1, "self-signed certificate"), False),
+        (ExceptionGroup("all attempts", [NO_ROUTE, NO_ROUTE]), True),
+        (ExceptionGroup("all attempts", [NO_ROUTE, REFUSED]), False),
+    ],
+)
+async def test_a_machine_that_gives_no_sign_is_told_from_one_that_refuses(
+    reason: Exception, unreachable: bool
+) -> None:
+    """It may be asleep; whoever refuses is not."""
+
+    told = OSError("all attempts to connect to it failed")
+    told.__cause__ = reason
+
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("cannot connect") from told
+
+    with pytest.raises(UpstreamError) as caught:
+        await upstream(fail).get("models")
+    assert (caught.value.cause, caught.value.unreachable) == ("connect", unreachable)
+
+
+async def test_no_connection_in_time_is_no_sign() -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("cannot connect in time")
+
+    with pytest.raises(UpstreamError) as caught:
+        await upstream(fail).get("models")
+    assert caught.value.unreachable
+
+
+@pytest.mark.parametrize(("given", "limit"), [(None, 2.5), (1.5, 1.5), (60.0, 2.5)])
+async def test_a_get_may_have_less_time_to_connect(given: float | None, limit: float) -> None:
+    seen: list[httpx.Request] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, stream=Body([]))
+
+    await (
+        upstream(note).get("models") if given is None else upstream(note).get("models", connect_within=given)
+    )
+    assert seen[0].extensions["timeout"] == {"connect": limit}
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        ("http://h:1/v1", "http://h:1/api/ps"),
+        ("http://h:1/ollama/v1", "http://h:1/ollama/api/ps"),
+        ("http://h:1/other", "http://h:1/other/api/ps"),
+    ],
+)
+async def test_a_path_beside_the_openai_api(base_url: str, url: str) -> None:
+    seen: list[httpx.URL] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url)
+        return httpx.Response(200, stream=Body([]))
+
+    await upstream(note, base_url).get_beside("api/ps")
+    assert seen == [httpx.URL(url)]
 
 
 def test_its_repr_has_no_key() -> None:

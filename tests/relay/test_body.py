@@ -136,3 +136,11 @@ async def test_the_idle_limit_is_between_two_reads(autojump_clock: trio.testing.
     assert exchange.broken
     assert b'"code":"timeout"' in received
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("end", [BROKEN, 5.1])
+async def test_after_done_nothing_is_cut_short(end: Piece, autojump_clock: trio.testing.MockClock) -> None:
+    body, exchange, told = relay([EVENT], [b"data: [DONE]\n\n", end])
+    assert await whole(body) == EVENT + b"data: [DONE]\n\n"
+    assert not exchange.broken
+    assert told == []

@@ -136,6 +136,11 @@ def test_transport(cause: str, status: int) -> None:
     assert (failure.elsewhere, failure.evidence) == ("yes", "failure")
 
 
+def test_a_machine_that_gives_no_sign() -> None:
+    failure = of_transport("a", UpstreamError("connect", "No route to host", unreachable=True))
+    assert (failure.elsewhere, failure.evidence) == ("yes", "unreachable")
+
+
 def test_timeout() -> None:
     failure = of_timeout("a", 0.5)
     assert isinstance(failure.client, RequestError)
