@@ -1,5 +1,6 @@
 # Everything a developer does here. `just` alone lists the recipes; without just, see the Makefile.
 set positional-arguments
+set shell := ["bash", "-cu"]  # "${@:2}" is bash's
 
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 python := ".venv/bin/python"
@@ -15,9 +16,10 @@ setup:
 # lint, formatting, async lint, types and the everyday tests: what CI runs
 check: lint format-check async-lint types test
 
-# ruff's rules
+# ruff's rules, and shellcheck's
 lint:
     ruff check .
+    shellcheck packaging/*.sh packaging/*/*.sh .ci/run
 
 # show what `just format` would change
 format-check:
@@ -32,6 +34,22 @@ async-lint:
 # mypy --strict
 types:
     mypy
+    mypy packaging/*.py
+
+# GitHub's workflows: are they valid (actionlint, which needs Go), and do they give away no more than they must (zizmor)
+workflows:
+    zizmor --offline --no-progress --persona pedantic .github
+    go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+# the man page and the shell completions, below dist/share
+share:
+    mkdir -p dist/share/man/man1
+    {{ python }} packaging/manpage.py > dist/share/man/man1/octoroute.1
+    {{ python }} packaging/completions.py dist/share
+
+# read the man page
+man: share
+    man -l dist/share/man/man1/octoroute.1
 
 # format the code, and fix what ruff can fix
 format:
@@ -66,6 +84,14 @@ e2e *args:
 # the slow suites, such as memory over 5,000 streams
 slow *args:
     {{ python }} -m pytest tests/slow "$@"
+
+# play the fault matrix, and write what is seen into docs/reliability.md
+reliability:
+    {{ python }} -m tests.reliability
+
+# mixed traffic and faults for so many minutes (10), with memory, open files and requests as it goes
+soak *args:
+    {{ python }} -m benchmarks.soak "$@"
 
 # everyday, end-to-end and slow tests
 test-all: test e2e slow
@@ -115,6 +141,39 @@ versions:
 build:
     {{ python }} -m pip install --quiet build
     {{ python }} -m build
+
+# build the binaries of this machine's platform, with SBOM and licences: dist/<platform>
+binary:
+    packaging/build.sh
+
+# build those for aarch64, on whatever Linux (5 minutes under emulation; as root)
+binary-arm64:
+    packaging/build-arm64.sh
+
+# archives, .deb, .rpm, SBOMs and checksums of what was built here: dist/ (needs Go)
+packages:
+    packaging/package.sh
+
+# install the .deb in a booted Debian and see it through: reload, crash, upgrade, purge (3 minutes, as root)
+lifecycle *args:
+    {{ python }} -m tests.packaging.lifecycle "$@"
+
+# the acceptance tests of the binaries that were built here
+test-binary *args:
+    {{ python }} -m pytest tests/binary "$@"
+
+# the same in a bare Debian, below build/ (as root): just test-binary-in trixie, just test-binary-in bookworm arm64
+test-binary-in suite architecture="amd64" *args:
+    packaging/debian-root.sh build/{{ suite }}-{{ architecture }} {{ suite }} {{ architecture }}
+    OCTOROUTE_ROOT=build/{{ suite }}-{{ architecture }} \
+        OCTOROUTE_BINARIES=dist/linux-{{ if architecture == "arm64" { "aarch64" } else { "x86_64" } }} \
+        {{ python }} -m pytest tests/binary "${@:3}"
+
+# lock what binaries are built from, by hash; `just lock --upgrade` takes the newest
+lock *args:
+    {{ python }} -m pip install --quiet uv
+    {{ python }} -m uv pip compile --quiet --universal --python-version 3.11 --extra binary --generate-hashes \
+        --no-emit-index-url --custom-compile-command "just lock" --output-file packaging/requirements.txt "$@" pyproject.toml
 
 # what continuous integration runs, in a clean environment
 ci:

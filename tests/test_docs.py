@@ -28,7 +28,15 @@ from octoroute.telemetry.metrics import FleetState, Metrics
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-GUIDES = ("architecture", "api-reference", "configuration", "observability", "deployment", "development")
+GUIDES = (
+    "architecture",
+    "api-reference",
+    "configuration",
+    "observability",
+    "reliability",
+    "deployment",
+    "development",
+)
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
@@ -282,17 +290,17 @@ def test_links_lead_somewhere(name: str) -> None:
 
 FILES = [
     path.relative_to(ROOT).as_posix()
-    for folder in ("octoroute", "tests", "docs", "benchmarks", "demo", ".")
+    for folder in ("octoroute", "tests", "docs", "benchmarks", "demo", "packaging", ".github", ".")
     for path in ((ROOT / folder).glob("*") if folder == "." else (ROOT / folder).rglob("*"))
 ]
-NOT_OURS = {"config.toml", "./config.toml", "octoroute/x/y.py", "tests/x/test_y.py"}
+NOT_OURS = {"config.toml", "./config.toml", "octoroute.cdx.json", "octoroute/x/y.py", "tests/x/test_y.py"}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_files_that_are_named_exist(name: str) -> None:
     for span in re.findall(r"`([^`\s…]+)`", PAGES[name]):
         if re.fullmatch(
-            r"[\w./-]+\.(?:py|toml|md|json|yml|txt)|(?:tests|api|cli|relay|routing|fleet)/[\w/]*", span
+            r"(?!/)[\w./-]+\.(?:py|toml|md|json|yml|txt)|(?:tests|api|cli|relay|routing|fleet)/[\w/]*", span
         ):
             found = any(f"/{file}".endswith(f"/{span.rstrip('/')}") for file in FILES)
             assert found or span in NOT_OURS, span
@@ -304,7 +312,7 @@ def recipes(file: str, pattern: str) -> set[str]:
 
 COMMANDS: Mapping[str, set[str]] = {
     "octoroute": set(main.commands),
-    "just": recipes("justfile", r"^([a-z][a-z0-9-]*)[^:=\n]*:(?!=)"),
+    "just": recipes("justfile", r"^([a-z][a-z0-9-]*)[^:\n]*:(?!=)"),
     "make": recipes("Makefile", r"^([a-z0-9]+):"),
 }
 FENCED = re.compile(r"^ *```(?:sh|console)?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
@@ -319,5 +327,19 @@ def test_commands_that_are_named_exist(name: str, program: str) -> None:
 
 
 def test_every_recipe_for_daily_use_stands_in_the_guide() -> None:
-    for recipe in ("setup", "check", "format", "test", "part", "e2e", "slow", "bench", "demo", "build", "ci"):
+    for recipe in (
+        "setup",
+        "check",
+        "format",
+        "test",
+        "part",
+        "e2e",
+        "slow",
+        "reliability",
+        "soak",
+        "bench",
+        "demo",
+        "build",
+        "ci",
+    ):
         assert f"`just {recipe}" in DEVELOPMENT, recipe

@@ -11,6 +11,7 @@ import math
 import os
 import socket
 import ssl
+import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 READ_BYTES = 64 * 1024  # of one receive, and so the largest item of a response's body
 SEND_AT_ONCE_BYTES = 64 * 1024  # a larger body is sent while the response is already awaited
+
+# A machine that loses its power says nothing: while an answer is awaited, only the system's own probes find out.
+PROBE_AFTER_SECONDS = 15
+PROBE_EVERY_SECONDS = 5
+PROBES = 4
 
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
@@ -279,6 +285,7 @@ class Transport(httpx.AsyncBaseTransport):
         """
         try:
             stream = await trio.open_tcp_stream(origin.host, origin.port)
+            _keep_probing(stream.socket)
             if origin.scheme == "http":
                 return Connection(origin, stream, stream.socket)
             with contextlib.ExitStack() as undo:
@@ -352,6 +359,17 @@ _NO_LIMIT = contextlib.nullcontext()
 def _limit(seconds: float) -> contextlib.AbstractContextManager[object]:
     """A deadline, or nothing at all: a cancel scope costs, and most requests leave deadlines to the caller."""
     return _NO_LIMIT if seconds == math.inf else trio.fail_after(seconds)
+
+
+def _keep_probing(connection: trio.socket.SocketType) -> None:
+    """Have the system end a connection whose other side has gone without a word (tcp(7))."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    after = (
+        socket.TCP_KEEPIDLE if sys.platform == "linux" else 0x10
+    )  # macOS' TCP_KEEPALIVE, which 3.11 has no name for
+    connection.setsockopt(socket.IPPROTO_TCP, after, PROBE_AFTER_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 
 
 def _seconds(timeouts: Mapping[str, float | None], name: str) -> float:

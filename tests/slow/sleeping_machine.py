@@ -1,6 +1,6 @@
 """A machine that sleeps: its network card listens for the magic packet, and nothing of it has an address till then.
 
-    python -m tests.slow.sleeping_machine INTERFACE ADDRESS PORT
+    python -m tests.slow.sleeping_machine INTERFACE ADDRESS PORT [OPTION OF THE MODEL SERVER …]
 
 Runs in a network namespace of its own, as root. Once woken it boots for a second, takes its address, and starts a
 scripted model server.
@@ -18,7 +18,7 @@ ETH_P_ALL = 3
 BOOT_SECONDS = 1.0
 
 
-def main(interface: str, address: str, port: str) -> None:
+def main(interface: str, address: str, port: str, *options: str) -> None:
     """Sleep until the packet comes, then serve."""
     mac = bytes.fromhex(Path(f"/sys/class/net/{interface}/address").read_text().strip().replace(":", ""))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as card:
@@ -32,7 +32,7 @@ def main(interface: str, address: str, port: str) -> None:
     time.sleep(BOOT_SECONDS)
     subprocess.run(["ip", "address", "add", f"{address}/24", "dev", interface], check=True)
     serve = [sys.executable, "-m", "tests.fakes.model_server", "--name", "sleeper"]
-    sys.exit(subprocess.run([*serve, "--host", address, "--port", port], check=False).returncode)
+    sys.exit(subprocess.run([*serve, "--host", address, "--port", port, *options], check=False).returncode)
 
 
 if __name__ == "__main__":
