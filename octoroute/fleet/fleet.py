@@ -276,6 +276,8 @@ class Fleet:
         self._publish(WakeOnLan(endpoint.tier, endpoint.id, step, seconds))
         self.admission[endpoint.tier].dispatch()
 
+    # Taken out of service
+
     def drain(self, name: str) -> list[Endpoint]:
         """Send no new requests to the endpoints of that id or name; running ones go on.
 
