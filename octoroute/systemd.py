@@ -46,9 +46,9 @@ def reloading() -> None:
     notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
 
-def stopping(status: str) -> None:
-    """The drain begins."""
-    notify("STOPPING=1", f"STATUS={status}")
+def stopping(status: str, seconds: float) -> None:
+    """The drain begins, and may take so long, even where the unit's TimeoutStopSec is shorter."""
+    notify("STOPPING=1", f"STATUS={status}", f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
 
 def watchdog_seconds() -> float | None:

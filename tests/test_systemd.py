@@ -67,6 +67,8 @@ async def test_ready_after_the_first_sweep_and_signs_of_life_until_the_end(
                 daemon.send(signal.SIGTERM)
                 stopping = await told(service_manager, lambda fields: "STOPPING" in fields)
                 assert stopping["STATUS"] == "Draining: 1 requests still run"
+                # drain_timeout_seconds, and 15 until what hangs is ended
+                assert stopping["EXTEND_TIMEOUT_USEC"] == "45000000"
                 await told(service_manager, lambda fields: fields.get("WATCHDOG") == "1")
             assert await daemon.ended() == 0
 
