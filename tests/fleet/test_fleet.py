@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import trio
@@ -27,7 +27,7 @@ from octoroute.config.model import (
 from octoroute.errors import ModelNotFound
 from octoroute.fleet.fleet import Fleet, Needs, Target, able
 from octoroute.fleet.fleet import Lack as LackWord
-from octoroute.fleet.health import TRIAL_SECONDS, rank
+from octoroute.fleet.health import TRIAL_SECONDS, Evidence, rank
 from octoroute.fleet.load import Reading
 from octoroute.telemetry.events import Event, HealthChanged
 
@@ -374,18 +374,7 @@ async def test_closing_closes_every_way() -> None:
 
 # Whatever happens
 
-EVIDENCE = st.sampled_from(
-    [
-        "request_answered",
-        "probe_answered",
-        "failure",
-        "unreachable",
-        "warming",
-        "busy",
-        "misconfigured",
-        "probe_refused",
-    ]
-)
+EVIDENCE = st.sampled_from(get_args(Evidence))
 READINGS = st.none() | st.builds(Reading, *[st.none() | st.integers(0, 3)] * 3, st.none() | st.booleans())
 NAMES = ["a", "b", "c"]
 STEPS = st.lists(
