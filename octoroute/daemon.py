@@ -286,7 +286,7 @@ class Daemon:
 def build(config: Config) -> tuple[Service, Publish]:
     """Everything that serves under `config`, put together by hand."""
     metrics = Metrics(__version__)
-    publish = fan_out(metrics.on_event, logs.on_event, lambda event: monitor.on_event(event))  # noqa: PLW0108
+    publish = fan_out(metrics.on_event, logs.on_event, lambda event: monitor.on_event(event))  # noqa: PLW0108  # made below
     fleet = Fleet(config, publish=publish)
 
     def crashed(error: Exception, pause: float) -> None:

@@ -165,6 +165,7 @@ class ClientConnection(TCPServer):
         """As hypercorn's, with limits on idling and on how long a request's head may take."""
         http = self.protocol.protocol
         assert isinstance(http, H11Protocol)
+        # Both are hypercorn's own, and it has no other place to say so (docs/development.md, "Upgrades").
         http._check_protocol = _stay_with_http_1  # type: ignore[assignment, method-assign]  # noqa: SLF001
         http._send_error_response = self._refuse_head  # type: ignore[method-assign]  # noqa: SLF001
         with self._reading:
