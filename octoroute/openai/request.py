@@ -131,6 +131,7 @@ _decoder = msgspec.json.Decoder(_Body)
 _metadata_decoder = msgspec.json.Decoder(_Metadata)
 # How long a value is, without building it: 16 MiB of empty lists would stop the event loop for seconds.
 _values_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_key_decoder = msgspec.json.Decoder(str)
 MAX_SCANNED = 1024 * 1024
 """Only in a body of up to so many bytes is it found by building the value instead."""
 _nothing = re.compile(rb"null|\[[ \t\r\n]*\]")
@@ -187,7 +188,7 @@ def decode(decoder: msgspec.json.Decoder[Read], body: bytes) -> Read:
 
 
 def without_surrogates(text: bytes) -> bytes:
-    """A copy of a JSON text that msgspec reads, whatever halves of emoji are in it."""
+    """A copy of a JSON text that msgspec reads, whatever halves of emoji are in it; every byte stays in its place."""
     return _surrogate_escape.sub(rb"\\ufffd", text)
 
 
@@ -223,8 +224,12 @@ def _top_level(body: bytes) -> list[_Span]:
     The body is known to be valid JSON. Latin-1 keeps offsets: one character is one byte, and all of
     JSON's own characters are ASCII.
     """
+    try:
+        values = _values_decoder.decode(body)
+    except msgspec.DecodeError:
+        body = without_surrogates(body)  # as long as it was, so what stands where is the same
+        values = decode(_values_decoder, body)
     text = body.decode("latin-1")
-    values = decode(_values_decoder, body)
     spans: list[_Span] = []
 
     def after_blank(position: int) -> int:
@@ -234,16 +239,16 @@ def _top_level(body: bytes) -> list[_Span]:
 
     position = after_blank(text.index("{") + 1)
     while text[position] != "}":
-        key_start = position
-        key, position = _scan(text, position)
+        _, key_end = _scan(text, position)
+        key, position = _key_decoder.decode(body[position:key_end]), key_end
         start = after_blank(after_blank(position) + 1)  # past the colon
-        value = bytes(values.get(body[key_start + 1 : position - 1].decode(), b""))
+        value = bytes(values[key])
         end = start + len(value)
         position = after_blank(end)
-        if not value or not body.startswith(value, start) or text[position] not in ",}":
-            # A repeated key, of which `values` has the last, or one with escapes in it: the long way.
+        if not body.startswith(value, start) or text[position] not in ",}":
+            # A repeated key, of which `values` has the last: the long way.
             if len(body) > MAX_SCANNED:
-                raise InvalidRequest(f"The key {key[:40]!r} is repeated, or written with escapes.", param=key)
+                raise InvalidRequest(f"The key {key[:40]!r} is repeated, with another value.", param=key)
             _, end = _scan(text, start)
             position = after_blank(end)
         spans.append(_Span(key, start, end))
