@@ -231,7 +231,7 @@ class Daemon:
             case admin.Drain(name) | admin.Enable(name):
                 drained = isinstance(command, admin.Drain)
                 try:
-                    endpoints = fleet.drain(name) if drained else fleet.enable(name)
+                    endpoints = fleet.set_drained(name, drained=drained)
                 except NoSuchEndpoint as error:
                     return admin.Refused([str(error)])
                 log.info("drained" if drained else "enabled", endpoints=[e.id for e in endpoints])

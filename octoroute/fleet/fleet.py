@@ -278,19 +278,12 @@ class Fleet:
 
     # Taken out of service
 
-    def drain(self, name: str) -> list[Endpoint]:
-        """Send no new requests to the endpoints of that id or name; running ones go on.
+    def set_drained(self, name: str, *, drained: bool) -> list[Endpoint]:
+        """Send no new requests to the endpoints of that id or name, while running ones go on; or send them again.
 
         Raises:
             NoSuchEndpoint: there is none; the message lists what there is.
         """
-        return self._set_drained(name, drained=True)
-
-    def enable(self, name: str) -> list[Endpoint]:
-        """Send requests to them again (errors as in `drain`)."""
-        return self._set_drained(name, drained=False)
-
-    def _set_drained(self, name: str, *, drained: bool) -> list[Endpoint]:
         found = [e for e in self if e.id == name] or [e for e in self if e.name == name]
         if not found:
             known = ", ".join(endpoint.id for endpoint in self)

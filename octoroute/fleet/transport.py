@@ -39,6 +39,10 @@ SEND_AT_ONCE_BYTES = 64 * 1024  # a larger body is sent while the response is al
 PROBE_AFTER_SECONDS = 15
 PROBE_EVERY_SECONDS = 5
 PROBES = 4
+if sys.platform == "darwin":
+    _KEEP_IDLE = socket.TCP_KEEPALIVE
+else:
+    _KEEP_IDLE = socket.TCP_KEEPIDLE
 
 _BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
@@ -364,10 +368,7 @@ def _limit(seconds: float) -> contextlib.AbstractContextManager[object]:
 def _keep_probing(connection: trio.socket.SocketType) -> None:
     """Have the system end a connection whose other side has gone without a word (tcp(7))."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    after = (
-        socket.TCP_KEEPIDLE if sys.platform == "linux" else 0x10
-    )  # macOS' TCP_KEEPALIVE, which 3.11 has no name for
-    connection.setsockopt(socket.IPPROTO_TCP, after, PROBE_AFTER_SECONDS)
+    connection.setsockopt(socket.IPPROTO_TCP, _KEEP_IDLE, PROBE_AFTER_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_EVERY_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
 

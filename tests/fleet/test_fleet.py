@@ -403,7 +403,7 @@ def test_only_an_endpoint_that_takes_requests_is_ever_chosen(steps: list[tuple[s
             case "woken":
                 fleet.woken(endpoint, 1, answers=data.draw(st.booleans()))
             case "drain" | "enable":
-                getattr(fleet, step)(name)
+                fleet.set_drained(name, drained=step == "drain")
             case "take":
                 endpoint.in_flight += 1
             case "give back":
