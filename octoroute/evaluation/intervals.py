@@ -43,8 +43,9 @@ def poisson_weights(size: int, random: Random) -> bytes:
 
 def estimates(
     samples: Sequence[Sample], *, resamples: int, seed: int = 0
-) -> tuple[dict[str, Standing], dict[str, dict[str, Estimate]]]:
-    """The figures of the strategy ("strategy") and of each baseline, and how the strategy differs from each baseline.
+) -> tuple[dict[str, Standing], dict[str, dict[str, Estimate]], dict[Tier, Estimate]]:
+    """The figures of the strategy ("strategy") and of each baseline, how the strategy differs from each baseline, and
+    what deep adds to fast where the strategy names each tier.
 
     From chance ("random") its order differs without the length within a tier ("tiers"), so that it is not praised for
     what length knows.
@@ -57,11 +58,13 @@ def estimates(
     measure = Measure(samples)
     plain = measure.everything()
     random = Random(seed)  # noqa: S311  # statistics
-    drawn = [
-        measure.on(weights)
+    resampled = [
+        weights
         for weights in (poisson_weights(len(samples), random) for _ in range(resamples))
         if any(weights)
     ]
+    drawn = [measure.on(weights) for weights in resampled]
+    gains = [measure.gains(weights) for weights in resampled]
     standings = {
         name: Standing(
             name,
@@ -84,7 +87,11 @@ def estimates(
         }
         for name, own in compared.items()
     }
-    return standings, differences
+    added = {
+        tier: _estimate(gain, [each.get(tier) for each in gains])
+        for tier, gain in measure.gains(b"\x01" * len(samples)).items()
+    }
+    return standings, differences, added
 
 
 def _minus(one: float | None, other: float | None) -> float | None:

@@ -147,6 +147,7 @@ class Measure:
         self._size = len(samples)
         self._strategy = _Order(_steps([(sample.asked, sample.length) for sample in samples]), gains)
         self._tiers = _Order([-sample.asked for sample in samples], gains)
+        self._named = _Order([sample.asked for sample in samples], gains, deep)
         self._length = _Order(_steps([sample.length for sample in samples]), fast, balanced, deep)
         self._oracle = _Order(_steps(gains), gains)
         self._decided = _Order(chosen, [row.quality[tier] for row, tier in zip(samples, chosen, strict=True)])
@@ -186,6 +187,20 @@ class Measure:
             "always fast": figures((1, 0, 0), fast, None),
             "always deep": figures((0, 0, 1), deep, None),
             "oracle": figures(*_decided(self._best, weights), _curve(self._oracle, weights)),
+        }
+
+    def gains(self, weights: bytes) -> dict[Tier, float]:
+        """What deep adds to fast on the requests for which the strategy named each tier, of the quality of always deep.
+
+        A strategy that knows where deep makes a difference names it where this is largest. A tier that it never named
+        is not in it.
+        """
+        counts, (gains, deep) = self._named.sums(weights)
+        quality = sum(deep) / sum(counts)
+        return {
+            TIERS[tier]: gain / count / quality
+            for tier, count, gain in zip(self._named.steps, counts, gains, strict=True)
+            if count and quality
         }
 
     def curves(self) -> dict[str, list[Point]]:

@@ -44,7 +44,7 @@ def to_html(result: Result) -> str:
     if result.scores is not None:
         body += [
             _table(report.table(result, result.scores, report.COLUMNS)),
-            _list(report.findings(result, result.scores)),
+            _list([*report.findings(result, result.scores), report.gains(result, result.scores)]),
             "<h2>Cost and quality</h2>",
             _chart(result, result.scores),
             f'<p class="note">{_EXPLANATION}</p>',

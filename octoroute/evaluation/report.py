@@ -44,7 +44,8 @@ def to_text(result: Result) -> str:
     """The table, and what it means in a few lines."""
     lines = [heading(result), ""]
     if result.scores is not None:
-        lines += [*_aligned(table(result, result.scores, COLUMNS)), "", *findings(result, result.scores), ""]
+        lines += [*_aligned(table(result, result.scores, COLUMNS)), "", *findings(result, result.scores)]
+        lines += [gains(result, result.scores), ""]
     if result.labels is not None:
         right = {"quality": "right tier"}
         lines += [*_aligned(table(result, result.labels.judged, right)), ""]
@@ -98,6 +99,14 @@ def findings(result: Result, judged: Judged) -> list[str]:
         shown = estimate(difference, plain=metric in _PLAIN, signed=True)
         lines.append(f"{what}: {result.strategy} minus {NAMES[baseline]}: {shown}: {_verdict(difference)}")
     return lines
+
+
+def gains(result: Result, judged: Judged) -> str:
+    """Where deep would make a difference, in a line."""
+    shown = ", ".join(
+        f"{tier} {estimate(gain, plain=False, signed=True)}" for tier, gain in judged.gains.items()
+    )
+    return f"what deep adds to fast, quality kept, where {result.strategy} says: {shown or _NOTHING}"
 
 
 def _verdict(difference: Estimate) -> str:

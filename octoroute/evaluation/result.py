@@ -26,11 +26,14 @@ class Decided(NamedTuple):
 
 
 class Judged(Struct, frozen=True):
-    """What a strategy and the baselines are worth. `differences` are strategy minus baseline, as `estimates` gives them."""
+    """What a strategy and the baselines are worth. `differences` are strategy minus baseline, as `estimates` gives them,
+    `gains` what deep adds to fast where the strategy names each tier.
+    """
 
     rows: int
     standings: dict[str, Standing]
     differences: dict[str, dict[str, Estimate]]
+    gains: dict[Tier, Estimate]
 
 
 class Labels(Struct, frozen=True):

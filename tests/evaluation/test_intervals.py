@@ -14,7 +14,7 @@ from tests.evaluation.test_metrics import FOUR, made_up, two_tier
 
 
 def test_a_random_order_has_an_apgr_of_about_a_half() -> None:
-    standings, differences = estimates(made_up(2000, skill=0), resamples=200)
+    standings, differences, _ = estimates(made_up(2000, skill=0), resamples=200)
     apgr = standings["strategy"].metrics["apgr"]
     assert apgr.low is not None
     assert apgr.high is not None
@@ -27,7 +27,7 @@ def test_a_random_order_has_an_apgr_of_about_a_half() -> None:
 
 
 def test_skill_shows() -> None:
-    standings, differences = estimates(made_up(2000, skill=0.8), resamples=200)
+    standings, differences, _ = estimates(made_up(2000, skill=0.8), resamples=200)
     assert (standings["strategy"].metrics["apgr"].low or 0) > 0.55
     assert (differences["length"]["apgr"].low or 0) > 0
 
@@ -48,12 +48,12 @@ def test_the_same_rows_give_the_same_intervals() -> None:
 
 
 def test_without_resamples_there_are_no_intervals() -> None:
-    standings, _ = estimates(FOUR, resamples=0)
+    standings, _, _ = estimates(FOUR, resamples=0)
     assert standings["strategy"].metrics["quality"] == Estimate(0.5)
 
 
 def test_one_row() -> None:
-    standings, _ = estimates([two_tier(0, 1)], resamples=50)
+    standings, _, _ = estimates([two_tier(0, 1)], resamples=50)
     assert standings["strategy"].metrics["quality"] == Estimate(1, 1, 1)
 
 

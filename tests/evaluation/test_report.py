@@ -71,6 +71,13 @@ def test_the_findings_are_measured(found: Result) -> None:
     assert beside_length.startswith("order by tier, then length, APGR: rule minus by length, same mix: +")
 
 
+def test_it_tells_where_deep_would_make_a_difference(found: Result) -> None:
+    line = "what deep adds to fast, quality kept, where rule says: fast +0.0 points, balanced +0.0 points, deep +100.0"
+    assert line in to_text(found)
+    assert line in to_html(found)
+    assert json.loads(to_json(found))["scores"]["gains"]["deep"]["value"] == 1
+
+
 def test_the_strategy_is_not_praised_for_what_length_knows() -> None:
     rows = [
         decided(f"xyzzy{' xyzzy' * (number % 50)}", {"fast": 0, "deep": number % 50 > 25}, None)
