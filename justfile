@@ -113,6 +113,10 @@ bench-quick: (bench "--quick")
 injections *args:
     {{ python }} -m benchmarks.injections "$@"
 
+# what llm and hybrid are worth with a large model's recorded answers: just recorded-router SETS (8 minutes)
+recorded-router *args:
+    {{ python }} -m benchmarks.recorded_router "$@"
+
 # three real llama.cpp servers with a real small model, and Octoroute in front
 demo *args:
     {{ python }} -m demo.run "$@"

@@ -20,18 +20,23 @@ _Decide = Callable[[Row], Awaitable[Decided]]
 
 
 class Run:
-    """Fills `decided`, in no order where a model is asked; `stopped` says that a signal ended it early."""
+    """Decides rows; `stopped` says that a signal ended it early."""
 
     def __init__(self, rows: Sequence[Row], config: Config, *, concurrency: int) -> None:
         self.rows = rows
-        self.decided: list[Decided] = []
         self.stopped = False
+        self._decided: dict[int, Decided] = {}
         self._config = config
         self._concurrency = concurrency if config.routing.strategy != "rule" else 1
 
+    @property
+    def decided(self) -> list[Decided]:
+        """What is decided so far, in the order of the rows: the same answers give the same intervals."""
+        return [self._decided[number] for number in sorted(self._decided)]
+
     async def run(self, on_progress: Callable[[], None]) -> None:
         """Decide until all is decided, or SIGINT or SIGTERM comes. `on_progress` is called after every row."""
-        waiting = iter(self.rows)
+        waiting = enumerate(self.rows)
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with self._decider() as decide, trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, signals, nursery.cancel_scope, name="signals")
@@ -45,9 +50,11 @@ class Run:
             self.stopped = True
             scope.cancel("interrupted")
 
-    async def _work(self, waiting: Iterator[Row], decide: _Decide, on_progress: Callable[[], None]) -> None:
-        for row in waiting:
-            self.decided.append(await decide(row))
+    async def _work(
+        self, waiting: Iterator[tuple[int, Row]], decide: _Decide, on_progress: Callable[[], None]
+    ) -> None:
+        for number, row in waiting:
+            self._decided[number] = await decide(row)
             on_progress()
 
     @asynccontextmanager

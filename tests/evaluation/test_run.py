@@ -94,6 +94,18 @@ async def test_a_router_model_decides() -> None:
     assert summary.latency_ms.p50 > 10
 
 
+async def test_what_is_decided_late_keeps_its_place() -> None:
+    async def answer(exchange: Exchange) -> None:
+        await trio.sleep(0.3 if "first" in str(exchange.asked["messages"]) else 0)
+        await Ok(["FAST"])(exchange)
+
+    async with FakeModelServer("router") as fake:
+        fake.behaviour = answer
+        rows = [row(f"xyzzy {name}", "fast") for name in ("first", "second", "third")]
+        found = await decided(rows, config(fake, strategy="llm"), concurrency=3)
+    assert [each.row for each in found] == rows
+
+
 async def test_hybrid_asks_only_where_the_rules_are_silent() -> None:
     async with FakeModelServer("router") as fake:
         fake.behaviour = Ok(["DEEP"])

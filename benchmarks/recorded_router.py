@@ -1,0 +1,160 @@
+"""What `llm` and `hybrid` are worth with a router model that can judge: a large model's recorded answers, replayed.
+
+    python -m benchmarks.recorded_router FOLDER
+
+FOLDER holds the sets as for `benchmarks.routing_data`. `recorded_answers.tsv` has what a large model of 2026 answered to
+the classifier's own question about 5,221 of their prompts, drawn by chance: set, row, word. It was given the questions
+forty at a time, with the instruction to judge each by itself, and no outcomes. Here a small server gives these answers to `octoroute
+eval`, which asks it as it asks any router model. Prints, for each set and for all traffic of one fleet, what is in
+`docs/routing-quality.md`. Decisions take no time here, so no latency is told.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from os import urandom
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.routing_data import ONE_FLEET, ROWS_OF_EACH, TIERS, rows
+from octoroute.openai.request import Message
+from octoroute.routing.facts import gather
+from octoroute.routing.question import Learned, body_of, question_of
+
+ANSWERS = Path(__file__).with_name("recorded_answers.tsv")
+HEADING = (
+    "| | rows | asked, % | fast / balanced / deep, % | quality kept, % | minus random | minus length | "
+    "APGR of its tiers | tier, then length, minus length | what deep adds to fast, by tier |"
+)
+_TEXT = re.compile(r"<text (\w+)>\n(.*)\n</text \1>", re.DOTALL)
+
+
+def text_in(body: bytes) -> str:
+    """The user's text as a question shows it, from the question's request."""
+    match = _TEXT.search(json.loads(body)["messages"][-1]["content"])
+    assert match, "not the classifier's question"
+    return match[2]
+
+
+def shown(prompt: str) -> str:
+    """The same for a prompt that is yet to be asked about."""
+    messages = [Message("user", prompt)]
+    facts = gather(messages, importance=None, task_type=None, default_importance="normal", has_tools=False)
+    return text_in(body_of(question_of(facts, messages), "recorded", Learned(), lambda: urandom(8).hex()))
+
+
+class Recorded(ThreadingHTTPServer):
+    """A router model that knows its answers by heart."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers = answers
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:  # http.server's name
+        assert isinstance(self.server, Recorded)
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        word = self.server.answers[text_in(body)]
+        message = {"index": 0, "message": {"role": "assistant", "content": word}, "finish_reason": "stop"}
+        answer = json.dumps({"choices": [message]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
+        """Say nothing of each request."""
+
+
+def evaluated(data: Path, config: Path, strategy: str) -> dict[str, Any]:
+    """What `octoroute eval` says, as JSON."""
+    command = [sys.executable, "-m", "octoroute", "eval", str(data), "--config", str(config), "--json"]
+    done = subprocess.run([*command, "--strategy", strategy], check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert not found["router_unavailable"], "a question without a recorded answer"
+    return found
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """One line of the table, in Markdown: `HEADING` names its cells."""
+    standings, differences = found["scores"]["standings"], found["scores"]["differences"]
+    shares = " / ".join(f"{100 * share:.0f}" for share in standings["strategy"]["shares"].values())
+    cells = [
+        name,
+        str(found["decided"]),
+        f"{100 * found['by_model'] / found['decided']:.0f}",
+        shares,
+        _estimate(standings["strategy"]["metrics"]["quality_kept"], 100),
+        _estimate(differences["random"]["quality_kept"], 100, "+"),
+        _estimate(differences["length"]["quality_kept"], 100, "+"),
+        _estimate(standings["tiers"]["metrics"]["apgr"], 1),
+        _estimate(differences["length"]["apgr"], 1, "+"),
+        " / ".join(f"{100 * gain['value']:+.0f}" for gain in found["scores"]["gains"].values()),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _estimate(value: dict[str, float | None], scale: int, sign: str = "") -> str:
+    digits = 3 if scale == 1 else 1
+    numbers = [value[key] for key in ("value", "low", "high")]
+    middle, low, high = ("" if each is None else f"{each * scale:{sign}.{digits}f}" for each in numbers)
+    return f"{middle} ({low} … {high})" if low else middle
+
+
+def _files(folder: Path, recorded: dict[tuple[str, str], str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Each set's recorded rows, and as many of each of five sets with the same two models' scores."""
+
+    def of(name: str, tiers: dict[str, str]) -> list[dict[str, Any]]:
+        return [row for row in rows(folder, name, tiers) if (name, row["id"]) in recorded]
+
+    yield from ((name, of(name, tiers)) for name, tiers in TIERS.items())
+    random = Random(0)
+    mixed = [random.sample(of(name, tiers), ROWS_OF_EACH) for name, tiers in ONE_FLEET.items()]
+    yield "one fleet", [row for some in mixed for row in some]
+
+
+def main() -> None:
+    """Read the command line, replay, print."""
+    parser = argparse.ArgumentParser(description="Measure llm and hybrid with recorded answers.")
+    parser.add_argument("folder", type=Path, help="where the sets are, one .jsonl.gz each")
+    folder = parser.parse_args().folder
+    recorded: dict[tuple[str, str], str] = {}
+    for each in ANSWERS.read_text(encoding="utf-8").splitlines():
+        name, row, word = each.split("\t")
+        recorded[name, row] = word
+    answers = {
+        shown(row["prompt"]): recorded[name, row["id"]]
+        for name, tiers in TIERS.items()
+        for row in rows(folder, name, tiers)
+        if (name, row["id"]) in recorded
+    }
+    with Recorded(answers) as server, tempfile.TemporaryDirectory() as directory:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config = Path(directory, "config.toml")
+        base_url = f"http://127.0.0.1:{server.server_port}/v1"
+        config.write_text(
+            f'[[models.balanced]]\nname = "recorded"\nbase_url = "{base_url}"\n', encoding="utf-8"
+        )
+        files = list(_files(folder, recorded))
+        for strategy in ("llm", "hybrid"):
+            print(f"\n{strategy}\n\n{HEADING}\n|{'---|' * HEADING.count(' | ')}---|")
+            for name, found in files:
+                data = Path(directory, "rows.jsonl")
+                data.write_text("".join(json.dumps(row) + "\n" for row in found), encoding="utf-8")
+                print(line(f"`{name}`", evaluated(data, config, strategy)), flush=True)
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
