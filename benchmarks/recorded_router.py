@@ -23,15 +23,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from benchmarks.routing_data import ONE_FLEET, ROWS_OF_EACH, TIERS, rows
+from octoroute.evaluation.report import estimate, percent
+from octoroute.evaluation.result import Result
 from octoroute.openai.request import Message
 from octoroute.routing.facts import gather
 from octoroute.routing.question import Learned, body_of, question_of
 
 ANSWERS = Path(__file__).with_name("recorded_answers.tsv")
 HEADING = (
-    "| | rows | asked, % | fast / balanced / deep, % | quality kept, % | minus random | minus length | "
-    "APGR of its tiers | tier, then length, minus length | what deep adds to fast, by tier |"
+    "| | rows | asked | fast / balanced / deep, % | quality kept | minus random | minus length | "
+    "APGR of its tiers | tier, then length, minus length | what deep adds to fast, by tier, points |"
 )
 _TEXT = re.compile(r"<text (\w+)>\n(.*)\n</text \1>", re.DOTALL)
 
@@ -61,7 +65,7 @@ class Recorded(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # http.server's name
+    def do_POST(self) -> None:
         assert isinstance(self.server, Recorded)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         word = self.server.answers[text_in(body)]
@@ -77,39 +81,32 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing of each request."""
 
 
-def evaluated(data: Path, config: Path, strategy: str) -> dict[str, Any]:
-    """What `octoroute eval` says, as JSON."""
+def evaluated(data: Path, config: Path, strategy: str) -> Result:
+    """What `octoroute eval` says."""
     command = [sys.executable, "-m", "octoroute", "eval", str(data), "--config", str(config), "--json"]
-    done = subprocess.run([*command, "--strategy", strategy], check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    assert not found["router_unavailable"], "a question without a recorded answer"
+    done = subprocess.run([*command, "--strategy", strategy], check=True, stdout=subprocess.PIPE)
+    found = msgspec.json.decode(done.stdout, type=Result)
+    assert not found.router_unavailable, "a question without a recorded answer"
     return found
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(name: str, found: Result) -> str:
     """One line of the table, in Markdown: `HEADING` names its cells."""
-    standings, differences = found["scores"]["standings"], found["scores"]["differences"]
-    shares = " / ".join(f"{100 * share:.0f}" for share in standings["strategy"]["shares"].values())
+    assert found.scores is not None
+    standings, differences = found.scores.standings, found.scores.differences
     cells = [
         name,
-        str(found["decided"]),
-        f"{100 * found['by_model'] / found['decided']:.0f}",
-        shares,
-        _estimate(standings["strategy"]["metrics"]["quality_kept"], 100),
-        _estimate(differences["random"]["quality_kept"], 100, "+"),
-        _estimate(differences["length"]["quality_kept"], 100, "+"),
-        _estimate(standings["tiers"]["metrics"]["apgr"], 1),
-        _estimate(differences["length"]["apgr"], 1, "+"),
-        " / ".join(f"{100 * gain['value']:+.0f}" for gain in found["scores"]["gains"].values()),
+        f"{found.decided:,}",
+        percent(found.by_model / found.decided),
+        " / ".join(f"{100 * share:.0f}" for share in standings["strategy"].shares.values()),
+        estimate(standings["strategy"].metrics["quality_kept"], plain=False),
+        estimate(differences["random"]["quality_kept"], plain=False, signed=True),
+        estimate(differences["length"]["quality_kept"], plain=False, signed=True),
+        estimate(standings["tiers"].metrics["apgr"], plain=True),
+        estimate(differences["length"]["apgr"], plain=True, signed=True),
+        " / ".join(f"{100 * (gain.value or 0):+.0f}" for gain in found.scores.gains.values()),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _estimate(value: dict[str, float | None], scale: int, sign: str = "") -> str:
-    digits = 3 if scale == 1 else 1
-    numbers = [value[key] for key in ("value", "low", "high")]
-    middle, low, high = ("" if each is None else f"{each * scale:{sign}.{digits}f}" for each in numbers)
-    return f"{middle} ({low} … {high})" if low else middle
 
 
 def _files(folder: Path, recorded: dict[tuple[str, str], str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:

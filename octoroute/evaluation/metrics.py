@@ -146,8 +146,7 @@ class Measure:
         chosen = [sample.chosen for sample in samples]
         self._size = len(samples)
         self._strategy = _Order(_steps([(sample.asked, sample.length) for sample in samples]), gains)
-        self._tiers = _Order([-sample.asked for sample in samples], gains)
-        self._named = _Order([sample.asked for sample in samples], gains, deep)
+        self._tiers = _Order([-sample.asked for sample in samples], gains, deep)
         self._length = _Order(_steps([sample.length for sample in samples]), fast, balanced, deep)
         self._oracle = _Order(_steps(gains), gains)
         self._decided = _Order(chosen, [row.quality[tier] for row, tier in zip(samples, chosen, strict=True)])
@@ -195,13 +194,14 @@ class Measure:
         A strategy that knows where deep makes a difference names it where this is largest. A tier that it never named
         is not in it.
         """
-        counts, (gains, deep) = self._named.sums(weights)
+        counts, (gains, deep) = self._tiers.sums(weights)
         quality = sum(deep) / sum(counts)
-        return {
-            TIERS[tier]: gain / count / quality
-            for tier, count, gain in zip(self._named.steps, counts, gains, strict=True)
+        added = {
+            TIERS[-step]: gain / count / quality
+            for step, count, gain in zip(self._tiers.steps, counts, gains, strict=True)
             if count and quality
         }
+        return {tier: added[tier] for tier in TIERS if tier in added}
 
     def curves(self) -> dict[str, list[Point]]:
         """The cost-quality curves: deep for the first in an order, fast for the rest."""
@@ -237,7 +237,7 @@ def _running(values: Sequence[float]) -> list[float]:
 
 
 def _curve(order: _Order, weights: bytes) -> _Curve:
-    counts, (gains,) = order.sums(weights)
+    counts, (gains, *_) = order.sums(weights)
     return _Curve(counts, gains)
 
 
