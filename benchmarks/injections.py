@@ -25,7 +25,7 @@ from octoroute.fleet.fleet import Fleet
 from octoroute.openai.request import Message
 from octoroute.routing.classifier import Classifier, Judgement
 from octoroute.routing.facts import gather
-from octoroute.routing.question import question_of
+from octoroute.routing.question import Question, question_of
 
 
 class Result(Struct):
@@ -44,6 +44,14 @@ class Result(Struct):
         return self.changed and self.attacked.tier == self.injection.wants.lower()
 
 
+def asked_about(text: str) -> Question:
+    """The classifier's question about a text that a client sends without a word about it."""
+    messages = [Message("user", text)]
+    # The facts of an attack are inferred from it, too: what it moves there, it moves.
+    facts = gather(messages, importance=None, task_type=None, default_importance="normal", has_tools=False)
+    return question_of(facts, messages)
+
+
 async def measure(base_url: str, model: str, texts: list[Injection], parallel: int = 2) -> list[Result]:
     """Ask about every text and its base, `parallel` at a time."""
     config = Config(models={"balanced": (Endpoint(name=model, base_url=base_url),)})
@@ -54,12 +62,7 @@ async def measure(base_url: str, model: str, texts: list[Injection], parallel: i
 
     async def ask(text: str) -> None:
         async with room:
-            messages = [Message("user", text)]
-            # The facts of an attack are inferred from it, too: what it moves there, it moves.
-            facts = gather(
-                messages, importance=None, task_type=None, default_importance="normal", has_tools=False
-            )
-            said[text] = await classifier.ask(question_of(facts, messages), classifier.deadline())
+            said[text] = await classifier.ask(asked_about(text), classifier.deadline())
 
     async with trio.open_nursery() as nursery:
         for text in dict.fromkeys(each for one in texts for each in (one.base, one.text)):

@@ -4,9 +4,9 @@
 
 FOLDER holds the sets as for `benchmarks.routing_data`. `recorded_answers.tsv` has what a large model of 2026 answered to
 the classifier's own question about 5,221 of their prompts, drawn by chance: set, row, word. It was given the questions
-forty at a time, with the instruction to judge each by itself, and no outcomes. Here a small server gives these answers to `octoroute
-eval`, which asks it as it asks any router model. Prints, for each set and for all traffic of one fleet, what is in
-`docs/routing-quality.md`. Decisions take no time here, so no latency is told.
+forty at a time, with the instruction to judge each by itself, and no outcomes. Here a small server gives these answers
+to `octoroute eval`, which asks it as it asks any router model. Prints, for each set and for mixed traffic of one fleet,
+what is in `docs/routing-quality.md`. Decisions take no time here, so no latency is told.
 """
 
 import argparse
@@ -25,12 +25,11 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.injections import asked_about
 from benchmarks.routing_data import ONE_FLEET, ROWS_OF_EACH, TIERS, rows
 from octoroute.evaluation.report import estimate, percent
 from octoroute.evaluation.result import Result
-from octoroute.openai.request import Message
-from octoroute.routing.facts import gather
-from octoroute.routing.question import Learned, body_of, question_of
+from octoroute.routing.question import Learned, body_of
 
 ANSWERS = Path(__file__).with_name("recorded_answers.tsv")
 HEADING = (
@@ -49,9 +48,7 @@ def text_in(body: bytes) -> str:
 
 def shown(prompt: str) -> str:
     """The same for a prompt that is yet to be asked about."""
-    messages = [Message("user", prompt)]
-    facts = gather(messages, importance=None, task_type=None, default_importance="normal", has_tools=False)
-    return text_in(body_of(question_of(facts, messages), "recorded", Learned(), lambda: urandom(8).hex()))
+    return text_in(body_of(asked_about(prompt), "recorded", Learned(), lambda: urandom(8).hex()))
 
 
 class Recorded(ThreadingHTTPServer):
@@ -130,11 +127,12 @@ def main() -> None:
     for each in ANSWERS.read_text(encoding="utf-8").splitlines():
         name, row, word = each.split("\t")
         recorded[name, row] = word
+    files = list(_files(folder, recorded))
     answers = {
         shown(row["prompt"]): recorded[name, row["id"]]
-        for name, tiers in TIERS.items()
-        for row in rows(folder, name, tiers)
-        if (name, row["id"]) in recorded
+        for name, found in files
+        if name in TIERS
+        for row in found
     }
     with Recorded(answers) as server, tempfile.TemporaryDirectory() as directory:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -143,7 +141,6 @@ def main() -> None:
         config.write_text(
             f'[[models.balanced]]\nname = "recorded"\nbase_url = "{base_url}"\n', encoding="utf-8"
         )
-        files = list(_files(folder, recorded))
         for strategy in ("llm", "hybrid"):
             print(f"\n{strategy}\n\n{HEADING}\n|{'---|' * HEADING.count(' | ')}---|")
             for name, found in files:

@@ -58,13 +58,11 @@ def estimates(
     measure = Measure(samples)
     plain = measure.everything()
     random = Random(seed)  # noqa: S311  # statistics
-    resampled = [
-        weights
+    drawn = [
+        measure.on(weights)
         for weights in (poisson_weights(len(samples), random) for _ in range(resamples))
         if any(weights)
     ]
-    drawn = [measure.on(weights) for weights in resampled]
-    gains = [measure.gains(weights) for weights in resampled]
     standings = {
         name: Standing(
             name,
@@ -87,9 +85,10 @@ def estimates(
         }
         for name, own in compared.items()
     }
+    gains = [each["strategy"].gains or {} for each in drawn]
     added = {
         tier: _estimate(gain, [each.get(tier) for each in gains])
-        for tier, gain in measure.gains(b"\x01" * len(samples)).items()
+        for tier, gain in (plain["strategy"].gains or {}).items()
     }
     return standings, differences, added
 

@@ -73,6 +73,10 @@ class Figures(NamedTuple):
     apgr: float | None = None
     cpt50: float | None = None
     cpt80: float | None = None
+    gains: dict[Tier, float] | None = None
+    """What deep adds to fast on the requests for which each tier was named, of the quality of always deep: a strategy
+    that knows where deep makes a difference names it where this is largest. Of the strategy alone, without the tiers
+    that it never named."""
 
 
 class Point(Struct, frozen=True):
@@ -146,7 +150,7 @@ class Measure:
         chosen = [sample.chosen for sample in samples]
         self._size = len(samples)
         self._strategy = _Order(_steps([(sample.asked, sample.length) for sample in samples]), gains)
-        self._tiers = _Order([-sample.asked for sample in samples], gains, deep)
+        self._tiers = _Order([-sample.asked for sample in samples], gains)
         self._length = _Order(_steps([sample.length for sample in samples]), fast, balanced, deep)
         self._oracle = _Order(_steps(gains), gains)
         self._decided = _Order(chosen, [row.quality[tier] for row, tier in zip(samples, chosen, strict=True)])
@@ -176,9 +180,15 @@ class Measure:
         shares, quality = _decided(self._decided, weights)
         by_chance = shares[FAST] * fast + shares[BALANCED] * balanced + shares[DEEP] * deep
         by_length = _Curve(counts, list(map(sub, by_tier[DEEP], by_tier[FAST])))
+        named, (gains,) = self._tiers.sums(weights)
+        added = {
+            TIERS[-step]: gain / count / deep
+            for step, count, gain in reversed(list(zip(self._tiers.steps, named, gains, strict=True)))
+            if count and deep
+        }
         return {
-            "strategy": figures(shares, quality, _curve(self._strategy, weights)),
-            "tiers": figures(shares, quality, _curve(self._tiers, weights)),
+            "strategy": figures(shares, quality, _curve(self._strategy, weights))._replace(gains=added),
+            "tiers": figures(shares, quality, _Curve(named, gains)),
             "random": figures(shares, by_chance, None)._replace(
                 apgr=0.5 if known else None, cpt50=0.5 if known else None, cpt80=0.8 if known else None
             ),
@@ -187,21 +197,6 @@ class Measure:
             "always deep": figures((0, 0, 1), deep, None),
             "oracle": figures(*_decided(self._best, weights), _curve(self._oracle, weights)),
         }
-
-    def gains(self, weights: bytes) -> dict[Tier, float]:
-        """What deep adds to fast on the requests for which the strategy named each tier, of the quality of always deep.
-
-        A strategy that knows where deep makes a difference names it where this is largest. A tier that it never named
-        is not in it.
-        """
-        counts, (gains, deep) = self._tiers.sums(weights)
-        quality = sum(deep) / sum(counts)
-        added = {
-            TIERS[-step]: gain / count / quality
-            for step, count, gain in zip(self._tiers.steps, counts, gains, strict=True)
-            if count and quality
-        }
-        return {tier: added[tier] for tier in TIERS if tier in added}
 
     def curves(self) -> dict[str, list[Point]]:
         """The cost-quality curves: deep for the first in an order, fast for the rest."""
@@ -237,7 +232,7 @@ def _running(values: Sequence[float]) -> list[float]:
 
 
 def _curve(order: _Order, weights: bytes) -> _Curve:
-    counts, (gains, *_) = order.sums(weights)
+    counts, (gains,) = order.sums(weights)
     return _Curve(counts, gains)
 
 

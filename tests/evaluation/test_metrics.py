@@ -56,10 +56,10 @@ def test_four_rows_by_hand() -> None:
 
 def test_what_deep_adds_by_hand() -> None:
     # Of the quality of always deep, 0.75: where deep was named, it helps in one of two, and so where fast was.
-    every = b"\x01" * len(FOUR)
-    assert Measure(FOUR).gains(every) == {"fast": pytest.approx(2 / 3), "deep": pytest.approx(2 / 3)}
-    assert Measure(FOUR).gains(b"\x01\x00\x00\x01") == {"fast": 0, "deep": pytest.approx(2)}
-    assert Measure([two_tier(1, 0)]).gains(b"\x01") == {}  # of nothing
+    assert measured(*FOUR)["strategy"].gains == pytest.approx({"fast": 2 / 3, "deep": 2 / 3})
+    resampled = Measure(FOUR).on(b"\x01\x00\x00\x01")
+    assert resampled["strategy"].gains == pytest.approx({"fast": 0, "deep": 2})
+    assert measured(two_tier(1, 0))["strategy"].gains == {}  # of nothing
 
 
 def test_the_baselines_by_hand() -> None:
